@@ -1,0 +1,1 @@
+"""The interviewer: the interview graph, the model adapters and the grader."""

@@ -1,0 +1,108 @@
+"""Reading content files: cases and the rubric, YAML in, validated values out.
+
+A case is a folder: ``case.yaml`` (openings, variants, twists), ``facts.yaml``, ``stages.yaml``
+and ``criteria/*.yaml``. Errors name the file and the field.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from agent.errors import ContentError
+from agent.types import Case, Criterion, DimensionText, Fact, Rubric, StageText
+
+Model = TypeVar("Model", bound=BaseModel)
+
+DATA = Path(__file__).parent / "data"
+CASES = DATA / "cases"
+RUBRIC = DATA / "rubric"
+
+
+def load_case(case_id: str, root: Path | None = None) -> Case:
+    """The case ``case_id`` of ``root`` (the packaged ones by default); ContentError if it is
+    missing or broken."""
+    root = root or CASES
+    folder = root / case_id
+    if not (folder / "case.yaml").is_file():
+        known = ", ".join(case_ids(root)) or "none"
+        raise ContentError(f"There is no case {case_id!r}; known cases: {known}.")
+    return _load_case(folder)
+
+
+def load_rubric(folder: Path | None = None) -> Rubric:
+    """The case-independent rubric; ``version`` is a hash of its files."""
+    return _load_rubric(folder or RUBRIC)
+
+
+def case_ids(root: Path | None = None) -> list[str]:
+    """Ids of the cases in ``root``, sorted."""
+    return sorted(p.parent.name for p in (root or CASES).glob("*/case.yaml"))
+
+
+@cache
+def _load_case(folder: Path) -> Case:
+    head = _read(folder / "case.yaml")
+    if not isinstance(head, dict):
+        raise ContentError(f"{folder / 'case.yaml'}: a mapping is expected at the top.")
+    head["facts"] = _read_all(folder / "facts.yaml", Fact)
+    head["stages"] = _read_all(folder / "stages.yaml", StageText)
+    head["criteria"] = _read_folder(folder / "criteria")
+    return _validated(Case, head, folder / "case.yaml")
+
+
+@cache
+def _load_rubric(folder: Path) -> Rubric:
+    criteria = _read_folder(folder / "criteria")
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*.yaml")):
+        digest.update(path.read_bytes())
+    fields = {
+        "version": digest.hexdigest()[:12],
+        "dimensions": _read_all(folder / "dimensions.yaml", DimensionText),
+        "stages": _read_all(folder / "stages.yaml", StageText),
+        "criteria": criteria,
+    }
+    return _validated(Rubric, fields, folder)
+
+
+def _read_folder(folder: Path) -> tuple[Criterion, ...]:
+    return tuple(c for path in sorted(folder.glob("*.yaml")) for c in _read_all(path, Criterion))
+
+
+def _read_all(path: Path, model: type[Model]) -> tuple[Model, ...]:
+    rows = _read(path)
+    if not isinstance(rows, list):
+        raise ContentError(f"{path}: a list is expected at the top.")
+    found = []
+    for number, row in enumerate(rows, start=1):
+        name = row.get("id") or row.get("stage") if isinstance(row, Mapping) else None
+        found.append(_validated(model, row, path, str(name or f"entry {number}")))
+    return tuple(found)
+
+
+def _read(path: Path) -> Any:
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        return yaml.load(path.read_text(encoding="utf-8"), Loader=loader)  # noqa: S506 - safe loader
+    except OSError as error:
+        raise ContentError(f"{path}: cannot be read ({error.strerror or error}).") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        first = str(error).splitlines()[0]
+        raise ContentError(f"{path}: is not valid YAML ({first}).") from error
+
+
+def _validated(model: type[Model], data: Any, path: Path, entry: str = "") -> Model:
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"]) or "the entry"
+        where = f"{path}: {entry}: {field}" if entry else f"{path}: {field}"
+        raise ContentError(f"{where}: {first['msg'].removeprefix('Value error, ')}.") from error

@@ -1,0 +1,88 @@
+"""The interview as a LangGraph state machine.
+
+``brief`` sets the problem; every speaking node goes through ``commit`` (the row is written, then
+streamed) to ``await_answer``, which only interrupts; ``note`` reads the answer and ``route``
+chooses the next move by pure policy.
+
+The turn rows are the only durable truth. Each interviewer row keeps a snapshot of the graph's small
+state, so a step restores it into a fresh in-memory thread, lets it reach its interrupt and resumes
+it with the committed answer: nothing has to be recovered after a kill, and a redo is a new thread
+seeded from an earlier row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.graph import END, START, StateGraph
+from langgraph.graph.state import CompiledStateGraph
+from langgraph.types import Command
+
+from agent import nodes, speaking
+from agent.deps import Deps
+from agent.state import State, new_state, restore
+
+MAX_STEPS = 40
+
+
+def build_graph() -> StateGraph[State, Deps, State, State]:
+    """The uncompiled graph; callers supply the checkpointer."""
+    graph: StateGraph[State, Deps, State, State] = StateGraph(State, context_schema=Deps)
+    graph.add_node("await_answer", nodes.await_answer)
+    graph.add_node("note", nodes.note)
+    graph.add_node("route", nodes.route)
+    graph.add_node("reply", speaking.reply)
+    graph.add_node("move_on", speaking.move_on)
+    graph.add_node("commit", speaking.commit)
+    graph.add_node("grade", nodes.grade)
+    graph.add_node("report", nodes.report)
+    for name in ("brief", "ask", "probe", "hint", "challenge", "twist", "wrap_up"):
+        graph.add_node(name, getattr(speaking, name))
+        graph.add_edge(name, "commit")
+    graph.add_edge(START, "brief")
+    graph.add_edge("commit", "await_answer")
+    graph.add_edge("await_answer", "note")
+    graph.add_edge("note", "route")
+    graph.add_conditional_edges("route", nodes.next_node)
+    graph.add_edge("reply", "route")
+    graph.add_edge("move_on", "ask")
+    graph.add_edge("grade", "report")
+    graph.add_edge("report", END)
+    return graph
+
+
+@cache
+def _compiled() -> CompiledStateGraph[State, Deps, State, State]:
+    return build_graph().compile(checkpointer=InMemorySaver())
+
+
+def begin(deps: Deps) -> Iterator[str]:
+    """Run to the first question; yields its text in pieces, after the row was committed."""
+    yield from _run(deps, new_state(deps.interview.id))
+
+
+def resume(deps: Deps, kept: dict[str, Any], seq: int) -> Iterator[str]:
+    """Deliver the committed row ``seq`` to the state kept with the question before it."""
+    state = restore(deps.interview.id, kept)
+    yield from _run(deps, state, seq)
+
+
+def _run(deps: Deps, state: State, seq: int | None = None) -> Iterator[str]:
+    graph = _compiled()
+    saver = graph.checkpointer
+    thread = f"{state['interview']}:{id(state)}"
+    config: Any = {"configurable": {"thread_id": thread}, "recursion_limit": MAX_STEPS}
+    step: Any = state
+    try:
+        if seq is not None:
+            graph.update_state(config, state, as_node="commit")
+            graph.invoke(None, config, context=deps)
+            step = Command(resume=seq)
+        for piece in graph.stream(step, config, context=deps, stream_mode="custom"):
+            yield str(piece)
+    finally:
+        if isinstance(saver, InMemorySaver):
+            saver.delete_thread(thread)

@@ -1,0 +1,80 @@
+"""Finding the passage that stands behind a question, in whatever library is open.
+
+Only passages that really fit are used: above a similarity floor, best the ones the rubric names as
+the criterion's sources, never twice in one interview while another fits.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Sequence
+from typing import Final, Protocol
+
+from agent.records import Source
+from agent.types import Criterion
+from knowledge.errors import KnowledgeError
+from knowledge.types import Hit
+
+FITS: Final = 0.42
+NAMED_FITS: Final = 0.30
+CANDIDATES: Final = 8
+_log = logging.getLogger(__name__)
+
+
+class Searchable(Protocol):
+    """What grounding needs of a library."""
+
+    def search(self, query: str, k: int = 5, corpus: str = "all") -> Sequence[Hit]:
+        """The ``k`` best passages, best first."""
+        ...
+
+
+class Grounding(Protocol):
+    """Finds the source of a question, or none."""
+
+    def source(self, criterion: Criterion, question: str, shown: Collection[str]) -> Source | None:
+        """The passage behind a question about ``criterion``."""
+        ...
+
+
+class LibraryGrounding:
+    """Grounding in a library; opened by the first question that needs it."""
+
+    def __init__(self, library: Searchable) -> None:
+        self._library = library
+
+    def source(self, criterion: Criterion, question: str, shown: Collection[str]) -> Source | None:
+        """None where nothing fits, or where the library cannot be searched (logged)."""
+        query = f"{question} {criterion.statement}"
+        try:
+            hits = self._library.search(query, k=CANDIDATES)
+        except KnowledgeError as error:
+            _log.warning("No source for this question: %s", error)
+            return None
+        fresh = [h for h in hits if h.passage.id not in shown]
+        named = [h for h in fresh if h.passage.id in criterion.sources and h.score >= NAMED_FITS]
+        fitting = named or [h for h in fresh if h.score >= FITS]
+        return source_of(fitting[0]) if fitting else None
+
+
+class NoGrounding:
+    """No library: questions show no source."""
+
+    def source(self, criterion: Criterion, question: str, shown: Collection[str]) -> Source | None:
+        """Always None."""
+        return None
+
+
+def source_of(hit: Hit) -> Source:
+    """A hit as it is kept with a turn."""
+    passage = hit.passage
+    return Source(
+        id=passage.id,
+        text=passage.text,
+        title=passage.title,
+        section=passage.section,
+        episode=passage.episode,
+        speaker=passage.speaker,
+        start=passage.start,
+        url=passage.url,
+    )

@@ -1,0 +1,121 @@
+"""Everything the interviewer and the grader know about one interview's subject.
+
+Built once per interview from the case (if any), its variant and the case-independent rubric; a
+case criterion that refines a case-independent one replaces it.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from agent.clarify import FactSheet
+from agent.content import load_case, load_rubric
+from agent.evidence import Detector, Phrases
+from agent.scale import LEVELS, TECHNICAL, Level, Stage
+from agent.types import Case, Criterion, Rubric, StageText, Twist
+from knowledge.encoder import Encoder
+
+
+def choose_variant(case: Case | None, seed: int) -> str:
+    """The case's hidden version for this seed; the same seed gives the same one."""
+    if case is None:
+        return "none"
+    return random.Random(seed).choice(case.variants).id  # noqa: S311 - not a secret
+
+
+@dataclass(frozen=True)
+class Playbook:
+    """Case, variant and rubric as one; everything derived is computed once and kept."""
+
+    rubric: Rubric
+    case: Case | None
+    variant: str
+    encoder: Encoder
+    phrases: Phrases
+    scope: tuple[Stage, ...] = field(default=TECHNICAL)
+
+    @classmethod
+    def load(
+        cls,
+        case_id: str | None,
+        encoder: Encoder,
+        *,
+        variant: str | None = None,
+        seed: int = 0,
+        stage: Stage | None = None,
+    ) -> Playbook:
+        """The packaged case ``case_id`` (None: the case-independent rubric alone)."""
+        case = load_case(case_id) if case_id is not None else None
+        return cls(
+            rubric=load_rubric(),
+            case=case,
+            variant=variant or choose_variant(case, seed),
+            encoder=encoder,
+            phrases=Phrases(encoder),
+            scope=(stage,) if stage is not None else TECHNICAL,
+        )
+
+    @cached_property
+    def criteria(self) -> tuple[Criterion, ...]:
+        """The criteria that apply, case-specific first."""
+        special: tuple[Criterion, ...] = ()
+        if self.case is not None:
+            special = tuple(
+                c for c in self.case.criteria if not c.variants or self.variant in c.variants
+            )
+        refined = {c.refines for c in special}
+        return special + tuple(c for c in self.rubric.criteria if c.id not in refined)
+
+    @cached_property
+    def by_id(self) -> Mapping[str, Criterion]:
+        """Criterion by id."""
+        return {c.id: c for c in self.criteria}
+
+    @cached_property
+    def detector(self) -> Detector:
+        """The reader of answers for these criteria."""
+        return Detector(self.criteria, self.encoder, self.phrases)
+
+    @cached_property
+    def facts(self) -> FactSheet:
+        """The hidden fact sheet of this variant; without a case it holds nothing."""
+        facts = self.case.facts if self.case is not None else ()
+        return FactSheet(facts, self.variant, self.encoder, self.phrases)
+
+    @property
+    def twists(self) -> tuple[Twist, ...]:
+        """The case's twists."""
+        return self.case.twists if self.case is not None else ()
+
+    def openings(self, stage: Stage) -> Sequence[str]:
+        """Wordings that open a stage: the case's own where it has them."""
+        special = self.case.stages if self.case is not None else ()
+        return _stage_text(special, self.rubric.stages, stage).openings
+
+    def worth(self, criterion: Criterion, level: Level) -> float:
+        """What asking about a criterion is worth at this level, in points."""
+        above = LEVELS.index(criterion.level) - LEVELS.index(level)
+        fit = 1.0 if above <= 0 else 0.5 if above == 1 else 0.2
+        own = 1.25 if self.case is not None and not criterion.id.startswith("any.") else 1.0
+        return criterion.points * fit * own
+
+    def askable(self) -> tuple[Criterion, ...]:
+        """Positive criteria that are probed with a question."""
+        return tuple(
+            c
+            for c in self.criteria
+            if c.polarity == "positive" and c.behaviour is None and c.asked_in in self.scope
+        )
+
+
+def _stage_text(
+    special: Sequence[StageText], general: Sequence[StageText], stage: Stage
+) -> StageText:
+    for texts in (special, general):
+        for text in texts:
+            if text.stage == stage:
+                return text
+    raise KeyError(stage)

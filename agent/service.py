@@ -1,0 +1,415 @@
+"""Interviews as front ends use them: start, answer, hint, skip, resume, redo, grade, recheck.
+
+Streamlit and the terminal both stand on this module. An answer is accepted when its row is
+committed; the graph then runs to the next question. Every method works from what is stored, so
+another tab, another process or a restart continues the same interview at the same question.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Final
+
+from agent.answers import clean_answer
+from agent.content import load_case
+from agent.deps import Deps
+from agent.errors import ConflictError, InputError, NotFoundError, StoreError
+from agent.grading import ENGINE, Reading, grade_transcript, read
+from agent.grounding import Grounding, NoGrounding
+from agent.levels import HINT_COST
+from agent.plans import default_style, plan_for
+from agent.playbook import Playbook, choose_variant
+from agent.records import (
+    Act,
+    Appeal,
+    GradeRecord,
+    InterviewRecord,
+    Kind,
+    SelfRating,
+    TurnRecord,
+)
+from agent.scale import Level, Stage, Style
+from agent.state import restore
+from agent.store import Store
+from agent.transcript import Transcript, Turn
+from knowledge.encoder import Encoder
+
+PROMPT_CHARS: Final = 8_000
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _new_id() -> str:
+    return secrets.token_hex(6)
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What a new interview is to be."""
+
+    case_id: str | None = "fraud-checkout"
+    prompt: str | None = None
+    kind: Kind = "case"
+    stage: Stage | None = None
+    level: Level = "senior"
+    style: Style | None = None
+    minutes: int = 12
+    seed: int | None = None
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where an interview stands: all a front end shows before the next answer.
+
+    ``question_seq`` is the row an answer replies to; ``hint_cost`` is the share of the point's
+    credit that the next hint would cost, None where there is none to take.
+    """
+
+    record: InterviewRecord
+    turns: tuple[TurnRecord, ...]
+    question_seq: int
+    over: bool
+    stage: Stage
+    visited: tuple[str, ...]
+    clock: float
+    total_seconds: int
+    stage_seconds: dict[str, float]
+    hint_cost: float | None
+
+
+@dataclass(frozen=True)
+class Interviews:
+    """The service. ``encoder``, ``grounding``, ``now`` and ``new_id`` are arguments so that tests
+    and other engines put in their own."""
+
+    store: Store
+    encoder: Encoder
+    grounding: Grounding = field(default_factory=NoGrounding)
+    now: Callable[[], datetime] = _now
+    new_id: Callable[[], str] = _new_id
+
+    # Running an interview
+
+    def create(self, setup: Setup) -> InterviewRecord:
+        """Commit a new interview; ``begin`` then speaks the first turn."""
+        style = setup.style or default_style(setup.level)
+        plan_for(setup.minutes, style)
+        if setup.kind == "portfolio":
+            raise InputError("The portfolio walkthrough is not part of this version yet.")
+        if setup.kind == "stage" and setup.stage is None:
+            raise InputError("Say which stage to practise (--stage).")
+        seed = setup.seed if setup.seed is not None else secrets.randbelow(1_000_000)
+        case = load_case(setup.case_id) if setup.case_id is not None else None
+        if case is None and not (setup.prompt or "").strip():
+            raise InputError("An interview needs a case or a prompt.")
+        prompt = case.openings[setup.level] if case is not None else (setup.prompt or "").strip()
+        if len(prompt) > PROMPT_CHARS:
+            raise InputError(f"The prompt is longer than {PROMPT_CHARS:,} characters.")
+        record = InterviewRecord(
+            id=self.new_id(),
+            owner="local",
+            kind=setup.kind,
+            stage=setup.stage if setup.kind == "stage" else None,
+            case_id=setup.case_id,
+            title=case.title if case is not None else _title(prompt),
+            prompt=prompt,
+            level=setup.level,
+            style=style,
+            minutes=setup.minutes,
+            variant=choose_variant(case, seed),
+            seed=seed,
+            engine=ENGINE,
+            status="open",
+            created_at=self.now(),
+        )
+        self.store.add_interview(record)
+        return record
+
+    def begin(self, interview: str) -> Iterator[str]:
+        """Speak the opening turn (nothing if it was spoken already)."""
+        record = self.store.interview(interview)
+        if self.store.turns(interview):
+            return
+        from agent.graph import begin
+
+        yield from begin(self.deps(record))
+
+    def accept(
+        self,
+        interview: str,
+        question_seq: int,
+        text: str = "",
+        *,
+        act: Act = "answer",
+        seconds: float | None = None,
+        typing_seconds: float | None = None,
+    ) -> TurnRecord:
+        """Commit what the candidate did in reply to row ``question_seq``.
+
+        AnswerError for text that cannot be kept; ConflictError when that question was answered
+        elsewhere or the interview is over. Nothing is changed in either case.
+        """
+        text = clean_answer(text) if act == "answer" else ""
+        record = self.store.interview(interview)
+        turns = self.store.turns(interview)
+        if record.status != "open":
+            raise ConflictError("This interview has already ended.")
+        if not turns or turns[-1].seq != question_seq or turns[-1].speaker != "interviewer":
+            raise ConflictError("This question was answered in another tab or process first.")
+        row = TurnRecord(
+            interview=interview,
+            seq=question_seq + 1,
+            speaker="candidate",
+            act=act,
+            text=text,
+            stage=turns[-1].stage,
+            at=self.now(),
+            seconds=round(seconds, 1) if seconds is not None else None,
+            typing_seconds=round(typing_seconds, 1) if typing_seconds is not None else None,
+        )
+        self.store.add_turn(row)
+        return row
+
+    def advance(self, interview: str) -> Iterator[str]:
+        """Deliver the accepted row that was not answered yet; yields the next turn's words.
+
+        Does nothing when the interview waits for the candidate. Also picks up after a kill:
+        an interview without a first turn begins, an accepted row is delivered, a finished one is
+        graded.
+        """
+        record = self.store.interview(interview)
+        turns = self.store.turns(interview)
+        if not turns:
+            yield from self.begin(interview)
+            return
+        last = turns[-1]
+        if record.status != "open" or last.speaker == "interviewer":
+            return
+        before = next((t for t in reversed(turns) if t.snapshot is not None), None)
+        if before is None or before.seq != last.seq - 1:
+            raise StoreError("This interview's rows are out of order and cannot be continued.")
+        from agent.graph import resume
+
+        yield from resume(self.deps(record), before.snapshot or {}, last.seq)
+
+    def standing(self, interview: str) -> Standing:
+        """Where the interview stands now."""
+        record = self.store.interview(interview)
+        turns = self.store.turns(interview)
+        kept = next((t.snapshot for t in reversed(turns) if t.snapshot is not None), None)
+        state = restore(interview, kept or {})
+        spoken = [t for t in turns if t.speaker == "interviewer"]
+        clock = sum(t.seconds or 0.0 for t in turns)
+        return Standing(
+            record=record,
+            turns=tuple(turns),
+            question_seq=spoken[-1].seq if spoken else -1,
+            over=record.status != "open",
+            stage=state["stage"],
+            visited=tuple(state["visited"]),
+            clock=clock,
+            total_seconds=record.minutes * 60,
+            stage_seconds=_stage_seconds(turns),
+            hint_cost=self._hint_cost(record, turns, kept),
+        )
+
+    def redo(self, interview: str, question_seq: int) -> InterviewRecord:
+        """A new interview that shares the rows up to that question, to answer it again."""
+        record = self.store.interview(interview)
+        turns = self.store.turns(interview)
+        shared = [t for t in turns if t.seq <= question_seq]
+        if not shared or shared[-1].seq != question_seq or shared[-1].speaker != "interviewer":
+            raise InputError("A redo starts at one of the interviewer's questions.")
+        fork = record.model_copy(
+            update={
+                "id": self.new_id(),
+                "status": "open",
+                "created_at": self.now(),
+                "ended_at": None,
+                "parent": record.id,
+                "fork_seq": question_seq,
+            }
+        )
+        rows = [t.model_copy(update={"interview": fork.id, "wording": None}) for t in shared]
+        self.store.add_interview(fork, rows)
+        return fork
+
+    # Grading and review
+
+    def grade(self, interview: str, *, again: bool = False) -> GradeRecord:
+        """The interview's grade; graded now if it was not, or ``again`` as one more record."""
+        record = self.store.interview(interview)
+        kept = self.store.grades(interview)
+        if kept and not again:
+            return kept[-1]
+        grade = self._grade_record(record, number=len(kept) + 1)
+        self.store.add_grade(grade)
+        if record.status != "graded":
+            ended = record.ended_at or self.now()
+            self.store.update_interview(
+                record.model_copy(update={"status": "graded", "ended_at": ended})
+            )
+        return grade
+
+    def transcript(self, interview: str) -> Transcript:
+        """The interview in the contract's form: turns as said, commands left out."""
+        record = self.store.interview(interview)
+        return transcript_of(record, self.store.turns(interview))
+
+    def reading(self, interview: str) -> Reading:
+        """The transcript read against its criteria, for reports and rechecks."""
+        record = self.store.interview(interview)
+        return read(self.transcript(interview), self._playbook(record))
+
+    def recheck(self, interview: str, criterion: str, turn: int, text: str) -> Appeal:
+        """ "I did say this": read the words pointed at against one criterion; both verdicts stay.
+
+        The words must stand in that candidate turn. The appeal is kept beside the grade, which is
+        not changed.
+        """
+        from agent.recheck import recheck
+
+        grade = self.grade(interview)
+        record = self.store.interview(interview)
+        verdict = recheck(self.transcript(interview), self._playbook(record), criterion, turn, text)
+        before = next(
+            (
+                c["verdict"]
+                for d in grade.document["scores"].values()
+                for c in d["criteria"]
+                if c["id"] == criterion
+            ),
+            None,
+        )
+        if before is None:
+            raise InputError(f"There is no criterion {criterion!r} in this grade.")
+        appeal = Appeal(
+            id=self.new_id(),
+            interview=interview,
+            grade=grade.id,
+            criterion=criterion,
+            turn=turn,
+            text=text,
+            before=before,
+            after=verdict.verdict,
+            reason=verdict.reason,
+            created_at=self.now(),
+        )
+        self.store.add_appeal(appeal)
+        return appeal
+
+    def rate(self, rating: SelfRating) -> None:
+        """Keep the candidate's own rating, given before the scores are shown."""
+        self.store.save_rating(rating)
+
+    # Inside
+
+    def deps(self, record: InterviewRecord) -> Deps:
+        """What the graph's nodes work with."""
+        return Deps(
+            interview=record,
+            store=self.store,
+            playbook=self._playbook(record),
+            grounding=self.grounding,
+            now=self.now,
+            grade=lambda r: self._grade_record(r, number=1),
+        )
+
+    def playbook(self, interview: str) -> Playbook:
+        """The interview's case and rubric."""
+        return self._playbook(self.store.interview(interview))
+
+    def _playbook(self, record: InterviewRecord) -> Playbook:
+        return _load_playbook(record.case_id, record.variant, record.stage, self.encoder)
+
+    def _grade_record(self, record: InterviewRecord, *, number: int) -> GradeRecord:
+        transcript = transcript_of(record, self.store.turns(record.id))
+        grade = grade_transcript(transcript, self._playbook(record), level=record.level)
+        return GradeRecord(
+            id=f"{record.id}-{number}",
+            interview=record.id,
+            created_at=self.now(),
+            engine=ENGINE,
+            document=grade.document(),
+        )
+
+    def _hint_cost(
+        self, record: InterviewRecord, turns: list[TurnRecord], kept: dict[str, object] | None
+    ) -> float | None:
+        if record.status != "open" or not turns or kept is None:
+            return None
+        from agent.speaking import hinted
+
+        state = restore(record.id, kept)
+        criterion = hinted(state, self.deps(record))
+        if criterion is None:
+            return None
+        taken = state["hints"].get(criterion.id, 0)
+        if taken >= len(criterion.hints):
+            return None
+        return HINT_COST[taken + 1]
+
+
+@lru_cache(maxsize=32)
+def _load_playbook(
+    case_id: str | None, variant: str, stage: Stage | None, encoder: Encoder
+) -> Playbook:
+    return Playbook.load(case_id, encoder, variant=variant, stage=stage)
+
+
+def transcript_of(record: InterviewRecord, turns: list[TurnRecord]) -> Transcript:
+    """Rows as a transcript: what was said, in order; ``/hint`` and the like leave no turn."""
+    said = [t for t in turns if t.act in ("say", "answer")]
+    fields = {
+        "id": record.id,
+        "title": record.title,
+        "case": record.case_id,
+        "prompt": record.prompt,
+        "level": record.level,
+        "variant": record.variant,
+        "minutes": record.minutes,
+        "style": record.style,
+        "turns": [_turn(t) for t in said],
+    }
+    return Transcript.model_validate(fields)
+
+
+def _turn(row: TurnRecord) -> Turn:
+    fields = {
+        "speaker": row.speaker,
+        "stage": row.stage,
+        "text": row.text,
+        "move": row.move,
+        "target": row.target,
+        "seconds": row.seconds,
+        "typing_seconds": row.typing_seconds,
+        "at": row.at.isoformat(),
+        "sources": [s.model_dump(mode="json", exclude_none=True) for s in row.sources] or None,
+        "engine": row.engine,
+        "fallback_reason": row.fallback_reason,
+    }
+    return Turn.model_validate({k: v for k, v in fields.items() if v is not None})
+
+
+def _stage_seconds(turns: list[TurnRecord]) -> dict[str, float]:
+    """Answering time by the stage of the question."""
+    spent: dict[str, float] = {}
+    for turn in turns:
+        if turn.speaker == "candidate" and turn.seconds:
+            key = turn.stage or "design"
+            spent[key] = round(spent.get(key, 0.0) + turn.seconds, 1)
+    return spent
+
+
+def _title(prompt: str) -> str:
+    words = prompt.split()
+    return " ".join(words[:9]) + ("..." if len(words) > 9 else "")
+
+
+__all__ = ["Interviews", "NotFoundError", "Setup", "Standing", "transcript_of"]

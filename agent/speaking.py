@@ -1,0 +1,383 @@
+"""The graph's nodes that speak. Each composes one turn, commits it under (interview, seq), streams
+it and returns the counters it changed.
+
+If the row is already there (a crash after the commit, another tab), what stands in it is what was
+said: it is never said twice in other words.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from langgraph.runtime import Runtime
+
+from agent.clarify import Answer, Ask
+from agent.deps import Deps, Update
+from agent.errors import ConflictError
+from agent.nodes import decision_of, gaps, span_text
+from agent.plans import leads
+from agent.records import Move, Source, TurnRecord
+from agent.scale import Stage
+from agent.sentences import Span
+from agent.state import Place, State, snapshot
+from agent.types import Criterion
+from agent.wording import Wording, choose, phrase, quote
+
+HANDOVERS_IN_A_ROW = 3
+LEADING_WORDS = 35
+
+
+def brief(state: State, runtime: Runtime[Deps]) -> Update:
+    """Set the problem."""
+    deps = runtime.context
+    text = deps.interview.prompt
+    if len(text.split()) < 60 and not text.rstrip().endswith("?"):
+        text = f"{text} {_phrase(deps, 'invite_questions').text}"
+    return _speak(state, runtime, Wording("", text), "brief")
+
+
+def ask(state: State, runtime: Runtime[Deps]) -> Update:
+    """Ask for more, hand over, repeat or open the stage."""
+    deps = runtime.context
+    decision = decision_of(state)
+    match decision.why:
+        case "repeat":
+            last = _last_line(state, deps)
+            return _speak(state, runtime, Wording("", last), "repeat", keep_target=True)
+        case "language":
+            return _speak(state, runtime, _phrase(deps, "language"), "ask", keep_target=True)
+        case "more_questions":
+            return _speak(state, runtime, _phrase(deps, "clarify_more"), "reply")
+        case "listen":
+            return _speak(state, runtime, Wording("", ""), "reply", keep_target=True)
+        case "carry_on":
+            said = _speak(state, runtime, _phrase(deps, "carry_on"), "ask")
+            return said | {"carried_on": True}
+    return _open_stage(state, runtime)
+
+
+def reply(state: State, runtime: Runtime[Deps]) -> Update:
+    """Answer the questions and assumptions in order; the follow-up comes in the same turn."""
+    deps = runtime.context
+    row = deps.store.turn(state["interview"], state["seq"])
+    text = row.text if row is not None else ""
+    asks = [
+        Ask(Span(state["seq"], start, end, text[start:end], 0, 0), bool(assumption))
+        for start, end, assumption in state["notes"]["asks"]
+    ]
+    answers = deps.playbook.facts.answer(asks)
+    lines, which = _reply_lines(deps, answers)
+    told = [f for a in answers for f in a.facts if a.outcome != "which"]
+    return {
+        "prefix": " ".join(lines),
+        "told": [*state["told"], *(f for f in told if f not in state["told"])],
+        "notes": {**state["notes"], "replied": True, "which": which},
+    }
+
+
+def probe(state: State, runtime: Runtime[Deps]) -> Update:
+    """One question: on a gap, one level deeper on a half-covered point, harder on a risk."""
+    deps = runtime.context
+    decision = decision_of(state)
+    if decision.why == "ramble":
+        said = _speak(state, runtime, _phrase(deps, "ramble"), "probe", keep_target=True)
+        return said | {"rambled": [*state["rambled"], state["stage"]]}
+    criterion = deps.playbook.by_id[decision.target or ""]
+    wording = _probe_wording(state, deps, criterion, decision.why)
+    source = deps.grounding.source(criterion, wording.text, state["shown"])
+    update = _speak(state, runtime, wording, "probe", criterion=criterion, source=source)
+    return update | _counted(state, criterion, dive=decision.why == "dive")
+
+
+def challenge(state: State, runtime: Runtime[Deps]) -> Update:
+    """The consequence of what was said, a contradiction, or a changed number."""
+    deps = runtime.context
+    decision = decision_of(state)
+    criterion = deps.playbook.by_id[decision.target or ""]
+    if decision.why == "disagreement":
+        wording = Wording(f"{criterion.id}.defence#0", criterion.defence or "")
+        said = _speak(state, runtime, wording, "challenge", criterion=criterion)
+        return said | {"tested": [*state["tested"], criterion.id]}
+    wording = choose(criterion.id, criterion.probes, deps.store.wordings(), deps.interview.seed)
+    if decision.why == "contradiction":
+        first, second = (
+            quote(span_text(state, deps, state["sides"][f"{criterion.id}#{side}"]))
+            for side in ("first", "second")
+        )
+        both = _phrase(deps, "contradiction", first=first, second=second, question=wording.text)
+        wording = Wording(wording.key, both.text)
+    source = deps.grounding.source(criterion, wording.text, state["shown"])
+    update = _speak(state, runtime, wording, "challenge", criterion=criterion, source=source)
+    update["challenged"] = [*state["challenged"], criterion.id]
+    return update | _counted(state, criterion, dive=state["phase"] in ("sketch", "clarify", "dive"))
+
+
+def hint(state: State, runtime: Runtime[Deps]) -> Update:
+    """The next step of the current criterion's ladder."""
+    deps = runtime.context
+    criterion = hinted(state, deps)
+    if criterion is None:
+        return _speak(state, runtime, _phrase(deps, "hint_where"), "hint", keep_target=True)
+    taken = state["hints"].get(criterion.id, 0)
+    if taken >= len(criterion.hints):
+        return _speak(state, runtime, _phrase(deps, "no_hint"), "hint", criterion=criterion)
+    wording = Wording(f"{criterion.id}.hint#{taken}", criterion.hints[taken])
+    said = _speak(state, runtime, wording, "hint", criterion=criterion)
+    return said | {"hints": {**state["hints"], criterion.id: taken + 1}}
+
+
+def hinted(state: State, deps: Deps) -> Criterion | None:
+    """The criterion a hint would be about: the one asked for, else the stage's largest gap."""
+    target = deps.playbook.by_id.get(state["target"])
+    if target is not None and target.hints:
+        return target
+    if state["phase"] not in ("stage", "twist"):
+        return None
+    open_here = gaps(state, deps, (state["stage"],))
+    return deps.playbook.by_id[open_here[0]] if open_here else None
+
+
+def move_on(state: State, runtime: Runtime[Deps]) -> Update:
+    """Change the stage or the phase; what is said about it is the ask node's."""
+    decision = decision_of(state)
+    update: Update = {"target": "", "dive_turns": 0, "stalls": 0}
+    if decision.why == "sketch":
+        return update | {"phase": "sketch"}
+    deps = runtime.context
+    prefix = state["prefix"]
+    if decision.why == "defended":
+        prefix = f"{prefix} {_phrase(deps, 'defended').text}".strip()
+    stage = decision.stage or state["stage"]
+    led = leads(deps.interview.level) and _leading(state, decision.why)
+    if led:
+        return update | {
+            "phase": "stage",
+            "handovers": state["handovers"] + 1,
+            "stage": stage,
+            "prefix": prefix,
+        }
+    return update | {
+        "phase": "stage",
+        "handovers": 0,
+        "stage": stage,
+        "visited": [*state["visited"], *([stage] if stage not in state["visited"] else [])],
+        "prefix": prefix,
+    }
+
+
+def twist(state: State, runtime: Runtime[Deps]) -> Update:
+    """A changed constraint or an incident, once."""
+    deps = runtime.context
+    twists = deps.playbook.twists
+    chosen = twists[deps.interview.seed % len(twists)]
+    text = chosen.say if chosen.say.rstrip().endswith("?") else f"{chosen.say} {chosen.follow}"
+    wording = Wording(f"twist.{chosen.id}#0", text)
+    said = _speak(state, runtime, wording, "twist", target=chosen.targets[0], stage=chosen.stage)
+    return said | {
+        "twist": chosen.id,
+        "phase": "twist",
+        "stage": chosen.stage,
+        "asked": {**state["asked"], **{t: state["asked"].get(t, 0) + 1 for t in chosen.targets}},
+    }
+
+
+def wrap_up(state: State, runtime: Runtime[Deps]) -> Update:
+    """The closing question."""
+    said = _speak(state, runtime, _phrase(runtime.context, "wrap_up"), "wrap_up", stage="wrap_up")
+    return said | {"phase": "wrap_up", "stage": "wrap_up"}
+
+
+def _open_stage(state: State, runtime: Runtime[Deps]) -> Update:
+    """The invitation to sketch, a handover to a leading candidate, or the stage's question."""
+    deps = runtime.context
+    if state["phase"] == "sketch":
+        return _speak(state, runtime, _phrase(deps, "sketch"), "ask")
+    if state["handovers"]:
+        return _speak(state, runtime, _phrase(deps, "handover"), "move_on")
+    stage = state["stage"]
+    parked = state["parked"].get(stage)
+    open_here = gaps(state, deps, (stage,))
+    if parked is not None and open_here:
+        criterion = deps.playbook.by_id[open_here[0]]
+        chosen = choose(criterion.id, criterion.probes, deps.store.wordings(), deps.interview.seed)
+        said = quote(span_text(state, deps, parked))
+        text = _phrase(deps, "parked", quote=said, question=chosen.text).text
+        source = deps.grounding.source(criterion, chosen.text, state["shown"])
+        update = _speak(
+            state, runtime, Wording(chosen.key, text), "probe", criterion=criterion, source=source
+        )
+        return update | {"asked": {**state["asked"], criterion.id: 1}}
+    wording = choose(
+        f"open.{stage}", deps.playbook.openings(stage), deps.store.wordings(), deps.interview.seed
+    )
+    return _speak(state, runtime, wording, "ask")
+
+
+def _leading(state: State, why: str) -> bool:
+    """The candidate leads as long as what they say goes somewhere new."""
+    if why in ("skip", "defended") or state["handovers"] >= HANDOVERS_IN_A_ROW:
+        return False
+    if why == "start":
+        return False
+    return int(state["notes"].get("words", 0)) >= LEADING_WORDS and bool(
+        state["notes"].get("stages")
+    )
+
+
+def _probe_wording(state: State, deps: Deps, criterion: Criterion, why: str) -> Wording:
+    seen = deps.store.wordings()
+    seed = deps.interview.seed
+    if why == "risk" and criterion.harder is not None:
+        return Wording(f"{criterion.id}.harder#0", criterion.harder)
+    place = state["half"].get(criterion.id)
+    if place is not None and why in ("possible", "gap", "dive") and criterion.deeper is not None:
+        options = [criterion.deeper, *criterion.probes]
+        keys = [f"{criterion.id}.deeper#0", *(f"{criterion.id}#{i}" for i in range(3))]
+        best = min(range(len(options)), key=lambda i: (seen.get(keys[i], 0), i))
+        said = quote(span_text(state, deps, place), _cue_pattern(criterion))
+        join = ": " if best == 0 else ". "
+        return Wording(keys[best], f"'{said}'{join}{options[best]}")
+    chosen = choose(criterion.id, criterion.probes, seen, seed)
+    if why == "stall":
+        return Wording(chosen.key, _phrase(deps, "stall", question=chosen.text).text)
+    if deps.interview.style == "challenging" and why == "gap":
+        return Wording(chosen.key, f"{chosen.text} {_phrase(deps, 'press').text}")
+    return chosen
+
+
+def _cue_pattern(criterion: Criterion) -> re.Pattern[str] | None:
+    patterns = [p for group in criterion.cues[:1] for p in group]
+    return re.compile("|".join(f"(?:{p})" for p in patterns), re.I) if patterns else None
+
+
+def _reply_lines(deps: Deps, answers: list[Answer]) -> tuple[list[str], bool]:
+    lines: list[str] = []
+    which = False
+    for answer in answers:
+        match answer.outcome:
+            case "told":
+                lines.append(answer.say)
+            case "confirmed" | "corrected":
+                lines.append(_phrase(deps, answer.outcome, say=answer.say).text)
+            case "which" if not which:
+                first, second = answer.topics
+                lines.append(_phrase(deps, "which", first=first, second=second).text)
+                which = True
+            case "which":
+                lines.append(_phrase(deps, "later", quote=quote(answer.ask.span.text)).text)
+            case "yours" if answer.ask.assumption:
+                continue
+            case "yours" if len(answers) > 1:
+                lines.append(_phrase(deps, "yours_named", quote=quote(answer.ask.span.text)).text)
+            case "yours":
+                lines.append(_phrase(deps, "yours").text)
+    return list(dict.fromkeys(lines)), which
+
+
+def _counted(state: State, criterion: Criterion, *, dive: bool) -> Update:
+    stage = criterion.asked_in
+    update: Update = {
+        "asked": {**state["asked"], criterion.id: state["asked"].get(criterion.id, 0) + 1},
+        "followups": {**state["followups"], stage: state["followups"].get(stage, 0) + 1},
+    }
+    if dive:
+        update |= {"phase": "dive", "dive": state["dive"] + 1, "dive_turns": 1, "stage": stage}
+    elif state["phase"] == "dive":
+        update["dive_turns"] = state["dive_turns"] + 1
+    return update
+
+
+def _phrase(deps: Deps, name: str, **parts: str) -> Wording:
+    return phrase(name, deps.store.wordings(), deps.interview.seed, **parts)
+
+
+def _last_line(state: State, deps: Deps) -> str:
+    rows = [t for t in deps.store.turns(state["interview"]) if t.speaker == "interviewer"]
+    return rows[-1].text if rows else ""
+
+
+def _speak(
+    state: State,
+    runtime: Runtime[Deps],
+    wording: Wording,
+    move: Move,
+    *,
+    criterion: Criterion | None = None,
+    target: str | None = None,
+    source: Source | None = None,
+    stage: Stage | None = None,
+    keep_target: bool = False,
+) -> Update:
+    """Commit and stream one interviewer turn; the update every speaking node returns."""
+    deps = runtime.context
+    new_target = criterion.id if criterion is not None else target or ""
+    if keep_target:
+        new_target = state["target"]
+    text = f"{state['prefix']} {wording.text}".strip()
+    update: Update = {
+        "seq": state["seq"] + 1,
+        "turns": state["turns"] + 1,
+        "move": move,
+        "target": new_target,
+        "prefix": "",
+        "notes": {},
+        "decision": {},
+        "shown": [*state["shown"], *([source.id] if source else [])],
+    }
+    row = TurnRecord(
+        interview=state["interview"],
+        seq=state["seq"] + 1,
+        speaker="interviewer",
+        act="say",
+        text=text,
+        stage=stage or _spoken_stage(state, criterion),
+        move=move,
+        target=new_target or None,
+        wording=wording.key or None,
+        sources=(source,) if source else (),
+        engine="offline",
+        at=deps.now(),
+    )
+    update["pending"] = row.model_dump(mode="json", exclude_defaults=True)
+    return update
+
+
+def _spoken_stage(state: State, criterion: Criterion | None) -> Stage | None:
+    if criterion is not None:
+        return criterion.asked_in
+    return None if state["phase"] in ("clarify", "sketch") else state["stage"]
+
+
+def commit(state: State, runtime: Runtime[Deps]) -> Update:
+    """Write the composed turn with the state after it, then stream it."""
+    deps = runtime.context
+    pending: dict[str, Any] = state["pending"]
+    kept: dict[str, Any] = snapshot(state)
+    row = TurnRecord.model_validate({**pending, "snapshot": kept})
+    try:
+        deps.store.add_turn(row)
+    except ConflictError:
+        standing = deps.store.turn(row.interview, row.seq)
+        if standing is None or standing.speaker != "interviewer":
+            raise
+        row = standing
+    for piece in re.findall(r"\S+\s*", row.text):
+        runtime.stream_writer(piece)
+    return {"pending": {}}
+
+
+__all__ = [
+    "Place",
+    "ask",
+    "brief",
+    "challenge",
+    "commit",
+    "hint",
+    "hinted",
+    "move_on",
+    "probe",
+    "reply",
+    "twist",
+    "wrap_up",
+]

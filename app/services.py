@@ -1,0 +1,175 @@
+"""Opening Spar on one data directory: settings, database, encoder, library, interviews.
+
+Both front ends start here. Nothing heavy happens before it is needed: the library (Chroma) opens at
+the first search, in the background where ``warm`` is called.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from agent.errors import EngineError, StoreError
+from agent.grounding import LibraryGrounding
+from agent.playbook import Playbook
+from agent.report import Report, SourceOf, build_report, packaged_sources
+from agent.service import Interviews
+from agent.settings import Settings, load_settings, quiet_tracing
+from agent.store import Store
+from agent.transcript import Transcript, read_transcript
+from knowledge.encoder import Encoder, MiniLMEncoder
+from knowledge.types import CorpusChoice, Hit
+
+if TYPE_CHECKING:
+    from knowledge.library import Library
+
+SAMPLE = Path(__file__).parent / "data" / "sample.json"
+ENGINES = ("offline", "openai")
+
+
+class LazyLibrary:
+    """The library, opened once by whoever asks first; safe between threads."""
+
+    def __init__(self, settings: Settings, encoder: Encoder) -> None:
+        self._settings = settings
+        self._encoder = encoder
+        self._lock = threading.Lock()
+        self._library: Library | None = None
+
+    def opened(self) -> Library:
+        """The open library; KnowledgeError if it cannot be opened."""
+        with self._lock:
+            if self._library is None:
+                from knowledge.library import Library
+
+                self._library = Library.open(
+                    self._settings.folder, self._encoder, self._settings.chroma_url
+                )
+            return self._library
+
+    def search(self, query: str, k: int = 5, corpus: CorpusChoice = "all") -> Sequence[Hit]:
+        """The ``k`` best passages."""
+        return self.opened().search(query, k=k, corpus=corpus)
+
+    def close(self) -> None:
+        """Close it if it was opened."""
+        with self._lock:
+            if self._library is not None:
+                self._library.close()
+                self._library = None
+
+
+@dataclass(frozen=True)
+class Services:
+    """Everything a front end needs; close it when done."""
+
+    settings: Settings
+    store: Store
+    encoder: Encoder
+    library: LazyLibrary
+    interviews: Interviews = field(repr=False)
+
+    def report(self, interview: str) -> Report:
+        """The review of a graded interview, with its latest grade."""
+        record = self.store.interview(interview)
+        grade = self.interviews.grade(interview)
+        return build_report(
+            self.interviews.transcript(interview),
+            grade.document,
+            self.interviews.playbook(interview),
+            _sources(),
+            record=record,
+            rating=self.store.rating(interview),
+            appeals=self.store.appeals(interview),
+        )
+
+    def sample_report(self) -> Report:
+        """A real graded interview that ships with Spar."""
+        kept = json.loads(SAMPLE.read_text(encoding="utf-8"))
+        transcript = read_transcript(json.dumps(kept["transcript"]), "sample")
+        playbook = Playbook.load(transcript.case, self.encoder, variant=kept["variant"])
+        return build_report(transcript, kept["grade"], playbook, _sources())
+
+    def report_of(self, transcript: Transcript, document: dict[str, object]) -> Report:
+        """The review of a transcript that is not kept."""
+        playbook = playbook_for(transcript, self.encoder)
+        return build_report(transcript, document, playbook, _sources())
+
+    def warm(self) -> None:
+        """Load the encoder and open the library in the background, while the user reads."""
+
+        def load() -> None:
+            from knowledge.errors import KnowledgeError
+
+            try:
+                self.encoder.encode(["warm"])
+                self.library.opened()
+            except KnowledgeError:
+                return  # whoever needs it gets the error, with its reason
+
+        threading.Thread(target=load, daemon=True, name="spar-warm").start()
+
+    def close(self) -> None:
+        """Give everything back."""
+        self.library.close()
+        self.store.close()
+
+
+def open_services(settings: Settings | None = None) -> Services:
+    """Open the data directory; StoreError in one sentence where it cannot be used."""
+    settings = settings or load_settings()
+    quiet_tracing(settings)
+    try:
+        settings.folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(
+            f"The data directory {settings.folder} cannot be used ({error.strerror})."
+        ) from error
+    encoder = MiniLMEncoder()
+    store = Store.open(settings.database)
+    library = LazyLibrary(settings, encoder)
+    interviews = Interviews(store, encoder, LibraryGrounding(library))
+    return Services(settings, store, encoder, library, interviews)
+
+
+def check_engine(name: str | None) -> str:
+    """The engine to use; EngineError in one sentence for one that cannot run."""
+    if name in (None, "offline"):
+        return "offline"
+    if name == "openai":
+        raise EngineError(
+            "The openai engine is not part of this version; the offline engine needs no key."
+        )
+    raise EngineError(f"There is no engine {name!r}; the engines are {' and '.join(ENGINES)}.")
+
+
+def playbook_for(transcript: Transcript, encoder: Encoder) -> Playbook:
+    """The case a transcript names where it is known, else the case-independent rubric."""
+    from agent.content import case_ids
+
+    known = transcript.case if transcript.case in case_ids() else None
+    variant = getattr(transcript, "variant", None)
+    return Playbook.load(known, encoder, variant=variant or _default_variant(known))
+
+
+def _default_variant(case_id: str | None) -> str | None:
+    """Imported transcripts do not say which version of the facts they had: the last one, whose
+    labels take longest, asks for no criterion that only fast labels make sensible."""
+    if case_id is None:
+        return None
+    from agent.content import load_case
+
+    return load_case(case_id).variants[-1].id
+
+
+@cache
+def _sources() -> SourceOf:
+    return packaged_sources()
+
+
+__all__ = ["Services", "check_engine", "open_services", "playbook_for"]

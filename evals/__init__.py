@@ -1,0 +1,1 @@
+"""Benchmarks of the interviewer, the grader and the search."""

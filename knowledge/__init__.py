@@ -1,0 +1,1 @@
+"""Cases, rubrics and the searchable corpus that the interviewer draws on."""

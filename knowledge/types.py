@@ -1,0 +1,80 @@
+"""The values the knowledge package hands out: frozen and compared by content."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Corpus = Literal["packaged", "user"]
+CorpusChoice = Literal["packaged", "user", "all"]
+Row = dict[str, str | float | None]
+
+
+class Passage(BaseModel):
+    """One searchable claim or excerpt with where it comes from.
+
+    ``start`` and ``end`` are seconds into the recording, null where the source is not one or
+    gives no time. ``topics`` are interview stages. ``speaker`` is the full name of whoever
+    speaks most; null where nobody is credited.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str = Field(min_length=1)
+    corpus: Corpus
+    text: str = Field(min_length=1)
+    source_id: str
+    title: str
+    section: str | None = None
+    episode: str | None = None
+    speaker: str | None = None
+    start: float | None = Field(default=None, ge=0)
+    end: float | None = Field(default=None, ge=0)
+    url: str | None = None
+    topics: tuple[str, ...] = ()
+
+
+class Hit(BaseModel):
+    """A passage found for a query.
+
+    ``score`` lies in 0..1 and means the same for every query (see ``knowledge.fusion``), so a
+    caller may drop hits below a fixed threshold.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    passage: Passage
+    score: float = Field(ge=0, le=1)
+
+    def as_row(self) -> Row:
+        """The flat row of ``spar search --json``, with its keys in the order documented there."""
+        p = self.passage
+        return {
+            "id": p.id,
+            "corpus": p.corpus,
+            "text": p.text,
+            "score": self.score,
+            "source_id": p.source_id,
+            "title": p.title,
+            "section": p.section,
+            "episode": p.episode,
+            "speaker": p.speaker,
+            "start": p.start,
+            "end": p.end,
+            "url": p.url,
+        }
+
+
+class Entry(BaseModel):
+    """A passage with its cues: short questions it answers, indexed beside its text."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    passage: Passage
+    cues: tuple[str, ...] = ()
+
+    @property
+    def indexed_texts(self) -> tuple[str, ...]:
+        """Every text that gets a vector of its own: the passage first, then its cues."""
+        return (self.passage.text, *self.cues)

@@ -1,0 +1,1 @@
+"""Tests of Spar; run them all with ``make test``."""
