@@ -14,13 +14,13 @@ from typing import Final, Literal
 
 import numpy as np
 
-from agent.evidence import Phrases
+from agent.prototypes import Phrases
 from agent.sentences import Span, sentences
 from agent.types import Fact, FactValue
 from knowledge.encoder import Encoder
 
-SURE: Final = 0.52
-LIKELY: Final = 0.40
+SURE: Final = 0.25
+LIKELY: Final = 0.25
 APART: Final = 0.05
 MAX_ANSWERED: Final = 6
 
@@ -41,7 +41,8 @@ _INDIRECT = re.compile(
 _ASSUMES = re.compile(
     r"\b(?:i(?:'ll| will|'d| would| am|'m)? ?(?:going to )?(?:assum\w+|suppose|presume|guess)|"
     r"assum(?:e|ing|ption)\b|let(?:'s| us) (?:say|assume|take)|"
-    r"i(?:'ll| will) take (?:it )?(?:that|as)|is it (?:fair|safe|ok(?:ay)?) to (?:say|assume)|"
+    r"i(?:'ll| will) take (?:it )?(?:that|as)|^i take it|^say\b|my guess|"
+    r"is it (?:fair|safe|ok(?:ay)?) to (?:say|assume)|"
     r"suppose)\b",
     re.I,
 )
@@ -191,10 +192,10 @@ def holds(text: str, values: Sequence[FactValue]) -> bool:
     """
     numbers = _numbers(text)
     agreed = False
-    for value in values:
-        near = [n for n, around in numbers if re.search(value.unit, around, re.I)]
+    for unit in dict.fromkeys(v.unit for v in values):
+        near = [n for n, around in numbers if re.search(unit, around, re.I)]
         if near:
-            if not any(_close(n, value) for n in near):
+            if not any(_close(n, v) for n in near for v in values if v.unit == unit):
                 return False
             agreed = True
     return agreed
@@ -227,12 +228,14 @@ def _split(span: Span) -> list[Ask]:
     """Several questions run together ("how many a day, and when do labels arrive?")."""
     cuts = [0]
     pattern = re.compile(
-        rf"(?:,\s*|\s)(?:and|or|also)\s+(?=(?:{_OPENERS})\b)|,\s*(?=(?:how|what|when|where|who|which)\b)",
+        rf"(?:,\s*|\s)(?:and|also)\s+(?=(?:{_OPENERS})\b)|,\s*(?=(?:how|what|when|where|who|which)\b)",
         re.I,
     )
     for match in pattern.finditer(span.text):
+        head = span.text[cuts[-1] : match.start()]
         if (
-            len(span.text[cuts[-1] : match.start()].split()) >= 3
+            len(head.split()) >= 3
+            and (_ASKS.match(head.rpartition(":")[2].strip()) or _INDIRECT.search(head))
             and len(span.text[match.end() :].split()) >= 3
         ):
             cuts.append(match.end())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from agent.report import DimensionReview, Report
+from agent.report import DimensionReview, Gap, Report
 from agent.scale import Dimension
 from agent.wording import quote
 
@@ -34,10 +34,10 @@ def debrief(report: Report, dimension: Dimension, question: Question) -> str:
 def _why(review: DimensionReview) -> str:
     lines = []
     for mistake in review.mistakes:
-        said = f' ("{quote(mistake.quotes[0][1])}", turn {mistake.quotes[0][0]})'
-        lines.append(f"It cost {-mistake.points} points that it {mistake.statement}{said}.")
+        said = "".join(f' ("{quote(text)}", turn {turn})' for turn, text in mistake.quotes[:1])
+        lines.append(f"It cost {-mistake.points} points that the answer {mistake.statement}{said}.")
     if review.close_first is not None:
-        lines.append(review.close_first.found)
+        lines.append(_open_point(review.close_first))
     half = [e for e in review.earned if not e.met]
     if half:
         lines.append(f"{len(half)} point{'s' if len(half) > 1 else ''} counted by less than half.")
@@ -47,12 +47,23 @@ def _why(review: DimensionReview) -> str:
     return " ".join(lines) or "Nothing in the rubric was left open here."
 
 
+def _open_point(gap: Gap) -> str:
+    if gap.quotes:
+        return (
+            f'Half of one point came from "{quote(gap.quotes[0][1])}"; whole, it {gap.statement}.'
+        )
+    return gap.found
+
+
 def _change(report: Report, review: DimensionReview) -> str:
     ours = [c for c in report.changes if c.dimension == review.dimension]
-    if ours:
-        first = ours[0]
+    telling = [c for c in ours if c.score != review.score or c.signal != report.signal]
+    if telling:
+        first = telling[0]
+        taken_back = any(m.criterion == first.criterion for m in review.mistakes)
+        lead = "Not to have said what" if taken_back else "One sentence that"
         return (
-            f"One sentence that {first.statement}. It would bring {review.dimension} to "
+            f"{lead} {first.statement}. It would bring {review.dimension} to "
             f"{first.score:g} and the signal at {report.level} to {_words(first.signal)}."
         )
     if review.close_first is None:

@@ -4,7 +4,8 @@ SparError
 ├── ContentError        a case or rubric file is missing or broken (names file and field)
 ├── InputError          what the user gave cannot be used (an answer, a transcript, an option)
 │   ├── AnswerError     an answer that cannot be accepted
-│   └── TranscriptError a file that is no transcript, or whose candidate cannot be told
+│   └── TranscriptError a file that is no transcript
+│       └── WhoIsCandidateError  its candidate cannot be told from the speakers' names
 ├── StoreError          the database cannot be read or written
 │   ├── NotFoundError   no such interview or grade for this owner
 │   └── ConflictError   another tab or process has already moved this interview on
@@ -32,6 +33,15 @@ class AnswerError(InputError):
 
 class TranscriptError(InputError):
     """A transcript cannot be read, or its candidate cannot be told."""
+
+
+class WhoIsCandidateError(TranscriptError):
+    """The candidate cannot be told; ``speakers`` are the names to choose from."""
+
+    def __init__(self, speakers: list[str]) -> None:
+        names = ", ".join(speakers)
+        super().__init__(f"Who is the candidate? Name one of: {names} (--candidate NAME).")
+        self.speakers = speakers
 
 
 class StoreError(SparError):

@@ -14,9 +14,10 @@ from typing import Final
 
 from agent.behaviour import Scene, Seen, observe
 from agent.coverage import Coverage
-from agent.evidence import PARAMETERS, Found, Unit, units_of
+from agent.evidence import Found, Unit, units_of
 from agent.grade import CriterionGrade, DimensionGrade, Flag, Grade, Overall, Quote
 from agent.hygiene import Heard
+from agent.judging import PARAMETERS
 from agent.language import is_english
 from agent.levels import (
     MIN_GRADED,
@@ -136,9 +137,7 @@ def _judge_all(reading: Reading) -> Mapping[str, _Judged]:
             criterion, verdict, spans, strength, reading, coverage, hints, nearest
         )
     earned = [
-        j
-        for j in judged.values()
-        if j.grade.polarity == "positive" and j.grade.verdict in ("met", "partial")
+        j for j in judged.values() if j.grade.polarity == "positive" and j.grade.verdict == "met"
     ]
     scene = _scene(reading)
     for criterion in (c for c in playbook.criteria if c.behaviour is not None):

@@ -24,7 +24,7 @@ _log = logging.getLogger(__name__)
 class Searchable(Protocol):
     """What grounding needs of a library."""
 
-    def search(self, query: str, k: int = 5, corpus: str = "all") -> Sequence[Hit]:
+    def search(self, query: str, k: int = 5) -> Sequence[Hit]:
         """The ``k`` best passages, best first."""
         ...
 

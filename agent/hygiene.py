@@ -9,17 +9,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import cache
+from itertools import pairwise
 from typing import Final, Literal
 
 Flag = Literal["copied", "instruction", "list", "gibberish", "language"]
 
-SHINGLE: Final = 5
+SHINGLE: Final = 3
 COPIED_SHARE: Final = 0.6
+COPIED_WORDS: Final = 0.8
+LOOSE_SHARE: Final = 0.3
+UNKNOWN_SHARE: Final = 0.45
 
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
 _GRADER = re.compile(
     r"\b(?:ignore|disregard|forget|override)\b.{0,40}\b(?:instruction|previous|above|prior|rubric|rules?|prompt)"
-    r"|\b(?:grader|evaluator|assessor|scorer|rater|examiner|grading (?:model|system|engine|"
+    r"|\b(?:grader|evaluator|examiner|grading (?:model|system|engine|"
     r"assistant)|the rubric|your rubric|scoring (?:model|system|rubric))\b"
     r"|\b(?:give|award|grant|assign|mark|score|rate|grade|set)\b.{0,40}\b(?:full (?:marks|"
     r"credit|points|score)|maximum|max(?:imum)? (?:score|points)|[34](?:\.0)?\s?(?:/|"
@@ -37,9 +42,27 @@ _GRADER = re.compile(
     re.I | re.S,
 )
 _CONNECT = re.compile(
-    r"->|→|=>|=|\d|[<>≤≥%$€£]|\b(?:because|so|since|if|when|unless|until|then|otherwise|means?|before|"
+    r"->|→|=>|=|(?<![A-Za-z])\d|[<>≤≥%$€£]|\b(?:because|so|since|if|when|unless|until|then|otherwise|means?|before|"
     r"after|per|than|not|no|only|instead)\b",
     re.I,
+)
+_NOT_AFTER_ARTICLE: Final = frozenset(
+    ["of", "to", "in", "on", "for", "and", "or", "but", "is", "are", "be", "was", "the", "a", "an"]
+)
+_ENDINGS: Final = (
+    "s",
+    "es",
+    "ed",
+    "d",
+    "ing",
+    "ly",
+    "er",
+    "ers",
+    "able",
+    "ness",
+    "ment",
+    "ise",
+    "ised",
 )
 _FUNCTION: Final = frozenset(
     [
@@ -125,6 +148,11 @@ def words_of(text: str) -> list[str]:
     return [w.lower().replace("’", "'") for w in _WORD.findall(text)]
 
 
+def content_words(text: str) -> list[str]:
+    """Its words without function words."""
+    return [w for w in words_of(text) if w not in _FUNCTION]
+
+
 def shingles(text: str) -> set[tuple[str, ...]]:
     """Runs of SHINGLE words, the unit of 'pasted back'."""
     words = words_of(text)
@@ -136,24 +164,37 @@ class Heard:
 
     def __init__(self, texts: Iterable[str] = ()) -> None:
         self._runs: set[tuple[str, ...]] = set()
+        self._turns: list[frozenset[str]] = []
         for text in texts:
             self.add(text)
 
     def add(self, text: str) -> None:
         """Remember one more text of the interviewer."""
         self._runs |= shingles(text)
+        self._turns.append(frozenset(content_words(text)))
 
-    def share(self, text: str) -> float:
-        """Share of the text's word runs that were heard before; 0 for a very short text."""
+    def copied(self, text: str) -> bool:
+        """Whether the text says again what was heard: mostly the same runs of words, or hardly a
+        content word that did not stand in one of the interviewer's turns."""
         own = shingles(text)
-        return len(own & self._runs) / len(own) if own else 0.0
+        if not own:
+            return False
+        share = len(own & self._runs) / len(own)
+        if share >= COPIED_SHARE:
+            return True
+        words = content_words(text)
+        if share < LOOSE_SHARE or len(words) < 4:
+            return False
+        return any(
+            sum(w in turn for w in words) / len(words) >= COPIED_WORDS for turn in self._turns
+        )
 
 
 def flag_of(text: str, heard: Heard) -> Flag | None:
     """The reason why this sentence is no evidence, or None."""
     if _GRADER.search(text):
         return "instruction"
-    if heard.share(text) >= COPIED_SHARE:
+    if heard.copied(text):
         return "copied"
     if is_gibberish(text):
         return "gibberish"
@@ -174,22 +215,41 @@ def is_bare_list(text: str) -> bool:
 
 
 def is_gibberish(text: str) -> bool:
-    """No word of it can be pronounced, or one word said over and over."""
+    """No words, one word over and over, mostly strings that are no words, or words in an order
+    that no sentence has."""
     words = [w for w in words_of(text) if w.isalpha()]
     if not words:
         return True
     if len(words) >= 6 and len(set(words)) <= max(2, len(words) // 5):
         return True
-    latin = [w for w in words if w.isascii() and len(w) >= 4]
-    if not latin:
-        return False
-    odd = sum(not _pronounceable(w) for w in latin)
-    return odd / len(latin) > 0.5 and not any(w in _FUNCTION for w in words)
+    if sum(_misplaced(a, b) for a, b in pairwise(words)) >= max(2, len(words) // 12):
+        return True
+    latin = [w for w in words if w.isascii() and len(w) >= 3]
+    if len(latin) < 4:
+        return bool(latin) and not any(_is_word(w) for w in latin)
+    return sum(not _is_word(w) for w in latin) / len(latin) > UNKNOWN_SHARE
 
 
-def _pronounceable(word: str) -> bool:
-    if not re.search(r"[aeiouy]", word):
-        return len(word) <= 5
-    return re.search(r"[bcdfghjklmnpqrstvwxz]{6,}", word) is None and not re.search(
-        r"(.)\1\1", word
-    )
+def _misplaced(first: str, second: str) -> bool:
+    """The same word twice, or an article before a word that cannot follow it."""
+    doubled = first == second and first not in ("that", "had", "very", "no", "bye")
+    return doubled or (first in ("the", "a", "an") and second in _NOT_AFTER_ARTICLE)
+
+
+def _is_word(word: str) -> bool:
+    """A word of the packaged vocabulary, also as a stem or a compound of two."""
+    known = vocabulary()
+    if word in known:
+        return True
+    if any(word.endswith(e) and word[: -len(e)] in known for e in _ENDINGS):
+        return True
+    return any(word[:i] in known and word[i:] in known for i in range(3, len(word) - 2))
+
+
+@cache
+def vocabulary() -> frozenset[str]:
+    """Whole English words of three letters and more from the encoder's vocabulary."""
+    from knowledge.encoder import vocabulary_path
+
+    lines = vocabulary_path().read_text(encoding="utf-8").splitlines()
+    return frozenset(w for w in lines if len(w) >= 3 and w.isalpha())

@@ -16,7 +16,7 @@ from typing import Final
 from agent.scale import MAX_SCORE, SIGNALS, Level, Signal, Verdict
 
 PARTIAL_CREDIT: Final = 0.4
-SOLID_SHARE: Final = 0.6
+SOLID_SHARE: Final = 0.75
 HINT_COST: Final = (0.0, 0.25, 0.5, 0.75)
 MIN_GRADED: Final = 6
 CUTS: Final[Mapping[Level, tuple[float, float, float, float, float]]] = {

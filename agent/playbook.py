@@ -12,9 +12,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from agent.clarify import FactSheet
-from agent.content import load_case, load_rubric
-from agent.evidence import Detector, Phrases
+from agent.content import case_ids, load_case, load_rubric
+from agent.evidence import Detector
+from agent.prototypes import Phrases
 from agent.scale import LEVELS, TECHNICAL, Level, Stage
+from agent.transcript import Transcript
 from agent.types import Case, Criterion, Rubric, StageText, Twist
 from knowledge.encoder import Encoder
 
@@ -119,3 +121,20 @@ def _stage_text(
             if text.stage == stage:
                 return text
     raise KeyError(stage)
+
+
+def playbook_for(transcript: Transcript, encoder: Encoder, stage: Stage | None = None) -> Playbook:
+    """The case a transcript names where it is known, else the case-independent rubric."""
+    known = transcript.case if transcript.case in case_ids() else None
+    return Playbook.load(known, encoder, variant=_variant(transcript, known), stage=stage)
+
+
+def _variant(transcript: Transcript, case_id: str | None) -> str | None:
+    """The version of the facts that the transcript names. Imported ones name none of the case's:
+    the last one, whose labels take longest, asks for no criterion that only fast labels make
+    sensible."""
+    if case_id is None:
+        return None
+    variants = [v.id for v in load_case(case_id).variants]
+    named = getattr(transcript, "variant", None)
+    return named if named in variants else variants[-1]

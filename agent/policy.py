@@ -177,7 +177,7 @@ def _clarify(view: View) -> Decision:
         return Decision("move_on", "sketch", stage="framing")
     if designed:
         return _intervene(view) or _stage(view)
-    return Decision("move_on", "start", stage="framing")
+    return Decision("move_on", "start", stage=view.untouched[0] if view.untouched else "framing")
 
 
 def _sketch(view: View) -> Decision:
@@ -263,7 +263,7 @@ def _asks_gaps(view: View) -> bool:
 def _advance(view: View, why: Why) -> Decision:
     """On to the next part; at the end the twist, then the closing question."""
     if view.phase == "clarify":
-        stage: Stage = "framing"
+        stage: Stage = view.untouched[0] if view.untouched else "framing"
         return Decision("move_on", "sketch" if view.plan.sketch else "start", stage=stage)
     if view.phase in ("sketch", "dive"):
         return _next_dive(view)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from agent.errors import InputError
-from agent.evidence import Detector, Unit
+from agent.evidence import Unit
 from agent.hygiene import Heard, flag_of
 from agent.playbook import Playbook
 from agent.scale import Verdict
@@ -47,7 +47,7 @@ def recheck(
     if flag is not None:
         return Rechecked("unmet", f"These words are no evidence ({flag}).")
     unit = Unit(Span(turn, start, start + len(text), text, 0, 0), None, text.rstrip().endswith("?"))
-    found = Detector([known], playbook.encoder, playbook.phrases).read([unit])
+    found = [f for f in playbook.detector.read([unit]) if f.criterion == criterion]
     if not found:
         return Rechecked("unmet", f"Read again by itself, it does not say: {known.statement}.")
     if found[0].verdict == "partial":

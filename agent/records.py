@@ -77,7 +77,7 @@ class TurnRecord(Value):
     act: Act
     text: str
     stage: Stage | None = None
-    move: Move | None = None
+    move: str | None = None
     target: str | None = None
     wording: str | None = None
     sources: tuple[Source, ...] = ()

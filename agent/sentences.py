@@ -68,7 +68,7 @@ def _bounded(text: str, start: int, end: int) -> list[tuple[int, int]]:
     start += lead.end() if lead else 0
     while end > start and text[end - 1].isspace():
         end -= 1
-    if end - start < 2 or not any(c.isalnum() for c in text[start:end]):
+    if end - start < 2 or not any(c.isalpha() for c in text[start:end]):
         return []
     words = list(_WORD.finditer(text, start, end))
     if len(words) <= MAX_SENTENCE_WORDS:

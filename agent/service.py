@@ -33,6 +33,7 @@ from agent.records import (
     TurnRecord,
 )
 from agent.scale import Level, Stage, Style
+from agent.settings import OWNER
 from agent.state import restore
 from agent.store import Store
 from agent.transcript import Transcript, Turn
@@ -113,7 +114,7 @@ class Interviews:
             raise InputError(f"The prompt is longer than {PROMPT_CHARS:,} characters.")
         record = InterviewRecord(
             id=self.new_id(),
-            owner="local",
+            owner=OWNER,
             kind=setup.kind,
             stage=setup.stage if setup.kind == "stage" else None,
             case_id=setup.case_id,
@@ -261,6 +262,54 @@ class Interviews:
         """The interview in the contract's form: turns as said, commands left out."""
         record = self.store.interview(interview)
         return transcript_of(record, self.store.turns(interview))
+
+    def keep(self, transcript: Transcript, document: dict[str, object]) -> InterviewRecord:
+        """Keep an imported transcript and its grade as an interview of its own."""
+        variant = getattr(transcript, "variant", None)
+        record = InterviewRecord(
+            id=self.new_id(),
+            owner=OWNER,
+            kind="case",
+            case_id=transcript.case,
+            title=transcript.title or transcript.id,
+            prompt=transcript.prompt,
+            level=transcript.level,
+            style="neutral",
+            minutes=45,
+            variant=variant or "imported",
+            seed=0,
+            engine=ENGINE,
+            status="graded",
+            created_at=self.now(),
+            ended_at=self.now(),
+        )
+        rows = [
+            TurnRecord(
+                interview=record.id,
+                seq=seq,
+                speaker=turn.speaker,
+                act="say" if turn.speaker == "interviewer" else "answer",
+                text=turn.text,
+                stage=turn.stage,
+                move=turn.move,
+                target=turn.target,
+                at=self.now(),
+                seconds=turn.seconds,
+                typing_seconds=turn.typing_seconds,
+            )
+            for seq, turn in enumerate(transcript.turns)
+        ]
+        self.store.add_interview(record, rows)
+        self.store.add_grade(
+            GradeRecord(
+                id=f"{record.id}-1",
+                interview=record.id,
+                created_at=self.now(),
+                engine=ENGINE,
+                document=document | {"id": record.id},
+            )
+        )
+        return record
 
     def reading(self, interview: str) -> Reading:
         """The transcript read against its criteria, for reports and rechecks."""

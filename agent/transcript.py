@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from agent.errors import TranscriptError
+from agent.errors import TranscriptError, WhoIsCandidateError
 from agent.scale import Level, Speaker, Stage
 
 MAX_TRANSCRIPT_CHARS = 2_000_000
@@ -188,6 +188,4 @@ def _roles(
         return {n: "interviewer" if n in against else "candidate" for n in names}
     if not for_sure and len(names) == len(against) and against:
         return dict.fromkeys(names, "interviewer")
-    raise TranscriptError(
-        f"Who is the candidate? Name one of the speakers: {', '.join(names)} (--candidate NAME)."
-    )
+    raise WhoIsCandidateError(names)

@@ -66,6 +66,8 @@ def fill(template: str, **parts: str) -> str:
 def quote(text: str, around: re.Pattern[str] | None = None) -> str:
     """At most MAX_QUOTE_WORDS of the text, verbatim, around the first match of ``around``."""
     words = list(_WORD.finditer(text))
+    if not words:
+        return ""
     if len(words) > MAX_QUOTE_WORDS:
         words = _window(text, words, around)
     start, end = words[0].start(), words[-1].end()

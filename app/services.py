@@ -12,11 +12,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from agent.errors import EngineError, StoreError
 from agent.grounding import LibraryGrounding
-from agent.playbook import Playbook
+from agent.playbook import Playbook, playbook_for
 from agent.report import Report, SourceOf, build_report, packaged_sources
 from agent.service import Interviews
 from agent.settings import Settings, load_settings, quiet_tracing
@@ -74,14 +74,16 @@ class Services:
     library: LazyLibrary
     interviews: Interviews = field(repr=False)
 
-    def report(self, interview: str) -> Report:
-        """The review of a graded interview, with its latest grade."""
+    def report(self, interview: str, document: dict[str, Any] | None = None) -> Report:
+        """The review of a graded interview, with its latest grade or the one given."""
         record = self.store.interview(interview)
-        grade = self.interviews.grade(interview)
+        if document is None:
+            document = self.interviews.grade(interview).document
+        transcript = self.interviews.transcript(interview)
         return build_report(
-            self.interviews.transcript(interview),
-            grade.document,
-            self.interviews.playbook(interview),
+            transcript,
+            document,
+            playbook_for(transcript, self.encoder, record.stage),
             _sources(),
             record=record,
             rating=self.store.rating(interview),
@@ -146,25 +148,6 @@ def check_engine(name: str | None) -> str:
             "The openai engine is not part of this version; the offline engine needs no key."
         )
     raise EngineError(f"There is no engine {name!r}; the engines are {' and '.join(ENGINES)}.")
-
-
-def playbook_for(transcript: Transcript, encoder: Encoder) -> Playbook:
-    """The case a transcript names where it is known, else the case-independent rubric."""
-    from agent.content import case_ids
-
-    known = transcript.case if transcript.case in case_ids() else None
-    variant = getattr(transcript, "variant", None)
-    return Playbook.load(known, encoder, variant=variant or _default_variant(known))
-
-
-def _default_variant(case_id: str | None) -> str | None:
-    """Imported transcripts do not say which version of the facts they had: the last one, whose
-    labels take longest, asks for no criterion that only fast labels make sensible."""
-    if case_id is None:
-        return None
-    from agent.content import load_case
-
-    return load_case(case_id).variants[-1].id
 
 
 @cache

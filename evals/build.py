@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from agent.content import case_ids, load_case, load_rubric
-from agent.evidence import VECTORS, phrase_key
+from agent.prototypes import VECTORS, phrase_key
 from agent.types import Criterion, StageText
 from knowledge.encoder import MiniLMEncoder
 
@@ -27,8 +27,8 @@ def authored_phrases() -> list[str]:
 
 
 def _of_criteria(criteria: tuple[Criterion, ...]) -> Iterator[str]:
-    yield "this is about something else entirely"
     for criterion in criteria:
+        yield criterion.statement
         yield from (*criterion.meets, *criterion.near_misses, *criterion.probes)
         if criterion.contradiction is not None:
             yield from (*criterion.contradiction.first, *criterion.contradiction.second)

@@ -1,0 +1,5 @@
+"""The first page."""
+
+from app.ui import home
+
+home.show()

@@ -1,0 +1,5 @@
+"""Past interviews."""
+
+from app.ui import past
+
+past.show()

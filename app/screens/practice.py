@@ -1,0 +1,5 @@
+"""The interview."""
+
+from app.ui import practice
+
+practice.show()

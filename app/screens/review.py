@@ -1,0 +1,5 @@
+"""The candidate's own rating, then the report."""
+
+from app.ui import review
+
+review.show()

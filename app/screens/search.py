@@ -1,0 +1,5 @@
+"""Search over the guide."""
+
+from app.ui import guide
+
+guide.show()
