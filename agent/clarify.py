@@ -188,16 +188,15 @@ def open_asks(text: str, turn: int = 0) -> list[Ask]:
 def holds(text: str, values: Sequence[FactValue]) -> bool:
     """Whether the numbers of an assumption agree with the sheet's.
 
-    Without a comparable number nothing can be confirmed.
+    Every number that stands beside a unit of the fact must be close to one of the values in that
+    unit; without a comparable number nothing can be confirmed.
     """
-    numbers = _numbers(text)
     agreed = False
-    for unit in dict.fromkeys(v.unit for v in values):
-        near = [n for n, around in numbers if re.search(unit, around, re.I)]
-        if near:
-            if not any(_close(n, v) for n in near for v in values if v.unit == unit):
-                return False
-            agreed = True
+    for number, around in _numbers(text):
+        meant = [v for v in values if re.search(v.unit, around, re.I)]
+        if meant and not any(_close(number, v) for v in meant):
+            return False
+        agreed = agreed or bool(meant)
     return agreed
 
 

@@ -45,12 +45,14 @@ class Unit:
 
 @dataclass(frozen=True)
 class Found:
-    """How strongly one stretch of words meets one criterion: ``strength`` is 0..1."""
+    """How strongly one stretch of words meets one criterion: ``strength`` is 0..1, ``similar``
+    its likeness to the phrasings that meet it."""
 
     criterion: str
     span: Span
     strength: float
     verdict: Verdict
+    similar: float
 
 
 def units_of(text: str, turn: int, heard: Heard) -> list[Unit]:
@@ -175,19 +177,20 @@ class Detector:
         if target.denied(unit.span.text):
             return None
         complete = features[_COMPLETE] == 1.0
+        similar = features[_SIMILAR]
         p = self._parameters
         if target.negative:
             strength = p.strength("error", features)
-            about = features[_RANK] <= _ERROR_RANK and features[_SIMILAR] >= _ERROR_SIMILAR
+            about = features[_RANK] <= _ERROR_RANK and similar >= _ERROR_SIMILAR
             made = about and complete and not unit.question and p.passes("error", strength)
-            return Found(target.name, unit.span, strength, "met") if made else None
+            return Found(target.name, unit.span, strength, "met", similar) if made else None
         strength = p.strength("met", features)
         about = features[_RANK] <= _MET_RANK
         if about and complete and not unit.question and p.passes("met", strength):
-            return Found(target.name, unit.span, strength, "met")
+            return Found(target.name, unit.span, strength, "met", similar)
         half = p.strength("part", features)
         if features[_RANK] <= _HALF_RANK and p.passes("part", half):
-            return Found(target.name, unit.span, half, "partial")
+            return Found(target.name, unit.span, half, "partial", similar)
         return None
 
 

@@ -42,7 +42,7 @@ _GRADER = re.compile(
     re.I | re.S,
 )
 _CONNECT = re.compile(
-    r"->|→|=>|=|(?<![A-Za-z])\d|[<>≤≥%$€£]|\b(?:because|so|since|if|when|unless|until|then|otherwise|means?|before|"
+    r"->|→|=>|=|(?<![A-Za-z0-9])\d|[<>≤≥%$€£]|\b(?:because|so|since|if|when|unless|until|then|otherwise|means?|before|"
     r"after|per|than|not|no|only|instead)\b",
     re.I,
 )

@@ -16,6 +16,7 @@ from agent.deps import Deps, Update
 from agent.errors import ConflictError, StoreError
 from agent.hygiene import Heard
 from agent.noting import Notes, note_answer
+from agent.plans import leads
 from agent.policy import Decision, View, decide
 from agent.records import TurnRecord
 from agent.scale import LEVELS, TECHNICAL, Stage
@@ -73,7 +74,7 @@ def _noted_answer(state: State, deps: Deps, row: TurnRecord) -> Update:
         "errors": {**{k: _place(s) for k, s in notes.errors.items()}, **state["errors"]},
         "sides": {**{k: _place(s) for k, s in notes.sides.items()}, **state["sides"]},
         "parked": _parked(state, deps, notes),
-        "visited": _visited(state, notes),
+        "visited": _visited(state, deps, notes),
         "stage": _stage_after(state, notes),
         "unprompted": _unprompted(state, deps, notes),
         "stalls": state["stalls"] + 1 if _stalled(notes) else 0,
@@ -169,7 +170,10 @@ def view_of(state: State, deps: Deps) -> View:
         risks=tuple(
             c
             for c in new
-            if c in state["unprompted"] and playbook.by_id[c].risk and c not in state["asked"]
+            if c in state["unprompted"]
+            and playbook.by_id[c].risk
+            and c not in state["asked"]
+            and (leads(level) or playbook.by_id[c].asked_in == state["stage"])
         ),
         gaps=gaps(state, deps, (state["stage"],)),
         all_gaps=gaps(state, deps, playbook.scope),
@@ -192,10 +196,25 @@ def view_of(state: State, deps: Deps) -> View:
         stalls=state["stalls"],
         rambled=state["stage"] in state["rambled"],
         carried_on=state["carried_on"],
-        untouched=tuple(s for s in playbook.scope if s not in state["visited"]),
+        untouched=_untouched(state, deps),
         twisted=bool(state["twist"]),
         twists=len(playbook.twists),
     )
+
+
+def _untouched(state: State, deps: Deps) -> tuple[Stage, ...]:
+    """Stages still to be opened. A leading candidate opens one by talking about it; where the
+    interviewer leads, one is passed over only when nothing expected is left to ask there."""
+    left = [s for s in deps.playbook.scope if s not in state["visited"]]
+    level = deps.interview.level
+    if leads(level):
+        return tuple(left)
+    expected = {
+        c.asked_in
+        for c in deps.playbook.askable()
+        if LEVELS.index(c.level) <= LEVELS.index(level) and c.id not in state["met"]
+    }
+    return tuple(s for s in left if s in expected)
 
 
 def gaps(state: State, deps: Deps, stages: tuple[Stage, ...]) -> tuple[str, ...]:
@@ -235,7 +254,7 @@ def _possible(state: State, deps: Deps) -> tuple[str, ...]:
     new = []
     for name in state["notes"].get("new_half", []):
         criterion = deps.playbook.by_id[name]
-        fits = criterion.asked_in == state["stage"] or state["phase"] != "stage"
+        fits = criterion.asked_in == state["stage"] or deps.plan.sketch
         if (
             name not in state["met"]
             and fits
@@ -280,8 +299,8 @@ def _stalled(notes: Notes) -> bool:
     return notes.words < 8 and not notes.asks and not notes.ready
 
 
-def _visited(state: State, notes: Notes) -> list[str]:
-    if state["phase"] == "clarify" and notes.words < 60:
+def _visited(state: State, deps: Deps, notes: Notes) -> list[str]:
+    if not leads(deps.interview.level) or (state["phase"] == "clarify" and notes.words < 60):
         return state["visited"]
     return [*state["visited"], *(s for s in notes.stages if s not in state["visited"])]
 
@@ -298,7 +317,7 @@ def _stage_after(state: State, notes: Notes) -> Stage:
 def _parked(state: State, deps: Deps, notes: Notes) -> dict[str, Place]:
     """The first thing said about a stage that is not being talked about yet."""
     parked = dict(state["parked"])
-    for name, span in {**notes.half, **notes.met}.items():
+    for name, span in notes.met.items():
         stage = deps.playbook.by_id[name].asked_in
         ahead = stage in TECHNICAL and stage not in state["visited"] and stage != state["stage"]
         if ahead and stage not in parked:

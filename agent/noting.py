@@ -17,6 +17,8 @@ from agent.scale import Stage
 from agent.sentences import Span
 
 READ_CHARS: Final = 20_000
+QUOTED_LIKE: Final = 0.42
+STAGE_WEIGHT: Final = 3
 _READY = re.compile(
     r"^\W*(?:ok(?:ay)?|yes|no|sure|great|thanks?|thank you|right|fine|good|ready|let'?s|start|"
     r"go|begin|"
@@ -100,8 +102,10 @@ def _file(
         sides.setdefault(item.criterion, item.span)
     elif playbook.by_id[item.criterion].polarity == "negative":
         errors.setdefault(item.criterion, item.span)
-    else:
-        (met if item.verdict == "met" else half).setdefault(item.criterion, item.span)
+    elif item.verdict == "met":
+        met.setdefault(item.criterion, item.span)
+    elif item.similar >= QUOTED_LIKE:
+        half.setdefault(item.criterion, item.span)
 
 
 def _pasted(ask: Ask, units: Sequence[Unit]) -> bool:
@@ -122,4 +126,4 @@ def _stages(
     for name in half:
         weight[playbook.by_id[name].asked_in] += 1
     ranked = sorted(weight.items(), key=lambda kv: -kv[1])
-    return tuple(s for s, n in ranked if n >= 2 and s != "wrap_up")
+    return tuple(s for s, n in ranked if n >= STAGE_WEIGHT and s != "wrap_up")

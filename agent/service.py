@@ -22,7 +22,7 @@ from agent.grading import ENGINE, Reading, grade_transcript, read
 from agent.grounding import Grounding, NoGrounding
 from agent.levels import HINT_COST
 from agent.plans import default_style, plan_for
-from agent.playbook import Playbook, choose_variant
+from agent.playbook import Playbook, choose_variant, playbook_for
 from agent.records import (
     Act,
     Appeal,
@@ -227,6 +227,8 @@ class Interviews:
         shared = [t for t in turns if t.seq <= question_seq]
         if not shared or shared[-1].seq != question_seq or shared[-1].speaker != "interviewer":
             raise InputError("A redo starts at one of the interviewer's questions.")
+        if shared[-1].snapshot is None:
+            raise InputError("This interview was not held here, so it cannot be redone.")
         fork = record.model_copy(
             update={
                 "id": self.new_id(),
@@ -250,7 +252,10 @@ class Interviews:
         if kept and not again:
             return kept[-1]
         grade = self._grade_record(record, number=len(kept) + 1)
-        self.store.add_grade(grade)
+        try:
+            self.store.add_grade(grade)
+        except ConflictError:
+            return self.store.grades(interview)[-1]
         if record.status != "graded":
             ended = record.ended_at or self.now()
             self.store.update_interview(
@@ -265,18 +270,18 @@ class Interviews:
 
     def keep(self, transcript: Transcript, document: dict[str, object]) -> InterviewRecord:
         """Keep an imported transcript and its grade as an interview of its own."""
-        variant = getattr(transcript, "variant", None)
+        playbook = playbook_for(transcript, self.encoder)
         record = InterviewRecord(
             id=self.new_id(),
             owner=OWNER,
             kind="case",
-            case_id=transcript.case,
+            case_id=playbook.case.id if playbook.case is not None else None,
             title=transcript.title or transcript.id,
             prompt=transcript.prompt,
             level=transcript.level,
             style="neutral",
             minutes=45,
-            variant=variant or "imported",
+            variant=playbook.variant,
             seed=0,
             engine=ENGINE,
             status="graded",

@@ -16,7 +16,7 @@ from agent.clarify import Answer, Ask
 from agent.deps import Deps, Update
 from agent.errors import ConflictError
 from agent.nodes import decision_of, gaps, span_text
-from agent.plans import leads
+from agent.plans import Plan, leads
 from agent.records import Move, Source, TurnRecord
 from agent.scale import Stage
 from agent.sentences import Span
@@ -87,7 +87,7 @@ def probe(state: State, runtime: Runtime[Deps]) -> Update:
     wording = _probe_wording(state, deps, criterion, decision.why)
     source = deps.grounding.source(criterion, wording.text, state["shown"])
     update = _speak(state, runtime, wording, "probe", criterion=criterion, source=source)
-    return update | _counted(state, criterion, dive=decision.why == "dive")
+    return update | _counted(state, criterion, deps.plan, dive=decision.why == "dive")
 
 
 def challenge(state: State, runtime: Runtime[Deps]) -> Update:
@@ -110,7 +110,8 @@ def challenge(state: State, runtime: Runtime[Deps]) -> Update:
     source = deps.grounding.source(criterion, wording.text, state["shown"])
     update = _speak(state, runtime, wording, "challenge", criterion=criterion, source=source)
     update["challenged"] = [*state["challenged"], criterion.id]
-    return update | _counted(state, criterion, dive=state["phase"] in ("sketch", "clarify", "dive"))
+    fresh = state["phase"] != "dive" or state["dive_turns"] >= deps.plan.stage_followups
+    return update | _counted(state, criterion, deps.plan, dive=fresh)
 
 
 def hint(state: State, runtime: Runtime[Deps]) -> Update:
@@ -275,12 +276,17 @@ def _reply_lines(deps: Deps, answers: list[Answer]) -> tuple[list[str], bool]:
     return list(dict.fromkeys(lines)), which
 
 
-def _counted(state: State, criterion: Criterion, *, dive: bool) -> Update:
-    stage = criterion.asked_in
+def _counted(state: State, criterion: Criterion, plan: Plan, *, dive: bool) -> Update:
+    stage = criterion.asked_in if plan.sketch else state["stage"]
     update: Update = {
         "asked": {**state["asked"], criterion.id: state["asked"].get(criterion.id, 0) + 1},
         "followups": {**state["followups"], stage: state["followups"].get(stage, 0) + 1},
     }
+    if not plan.sketch:
+        opened = [*state["visited"], *([stage] if stage not in state["visited"] else [])]
+        return update | (
+            {"phase": "stage", "visited": opened} if state["phase"] == "clarify" else {}
+        )
     if dive:
         update |= {"phase": "dive", "dive": state["dive"] + 1, "dive_turns": 1, "stage": stage}
     elif state["phase"] == "dive":

@@ -205,8 +205,11 @@ class Store:
             "created_at": grade.created_at.isoformat(),
             "body": _pack(grade),
         }
-        with self._write() as connection:
-            connection.execute(_grades.insert().values(**row))
+        try:
+            with self._write() as connection:
+                connection.execute(_grades.insert().values(**row))
+        except exc.IntegrityError as error:
+            raise ConflictError("This interview was graded in another tab or process.") from error
 
     def grades(self, interview: str) -> list[GradeRecord]:
         """All grades of the interview, oldest first."""

@@ -103,6 +103,8 @@ def read_transcript(
 def _from_json(text: str) -> dict[str, Any]:
     try:
         data = json.loads(text)
+    except RecursionError:
+        raise TranscriptError("The transcript is nested too deeply to be read.") from None
     except ValueError:
         data = _json_lines(text)
     if isinstance(data, list):
@@ -128,7 +130,7 @@ def _json_lines(text: str) -> list[Any]:
         if line.strip():
             try:
                 rows.append(json.loads(line))
-            except ValueError:
+            except (ValueError, RecursionError):
                 raise TranscriptError(f"Line {number} of the transcript is not JSON.") from None
     return rows
 

@@ -71,13 +71,14 @@ def interview(
 
     A blank line or /send submits; /hint /skip /repeat /redo /done, alone, are commands.
     """
-    from agent.service import Setup
-    from app.interviewing import run_interview
-    from app.services import check_engine
+    from app.engines import check_engine
 
-    check_engine(engine)
     if kind == "stage" and stage is None:
         raise typer.BadParameter("Say which stage to practise (--stage).")
+    check_engine(engine)
+    from agent.service import Setup
+    from app.interviewing import run_interview
+
     setup = Setup(
         case_id=case,
         kind=kind,
@@ -108,17 +109,19 @@ def grade(
     resume: Annotated[bool, typer.Option("--resume", help="Grade only what OUT lacks.")] = False,
 ) -> None:
     """Grade a transcript, a kept interview, or a batch of either."""
-    from app import grading_cmd as command
-    from app.services import check_engine
+    from app.engines import check_engine
 
-    check_engine(engine)
-    if batch is not None:
-        if out is None or what is not None:
-            raise typer.BadParameter("--batch IN.jsonl needs --out OUT.jsonl and no FILE.")
-        command.grade_batch(batch, out, resume=resume)
-        return
-    if what is None:
+    if batch is not None and (out is None or what is not None):
+        raise typer.BadParameter("--batch IN.jsonl needs --out OUT.jsonl and no FILE.")
+    if batch is None and what is None:
         raise typer.BadParameter("Name a FILE or an INTERVIEW.")
+    check_engine(engine)
+    from app import grading_cmd as command
+
+    if batch is not None and out is not None:
+        command.grade_batch(batch, out, resume=resume)
+    if what is None:
+        return
     request = command.Request(what, case, level, candidate, as_json, save)
     command.grade_one(request)
 
@@ -165,10 +168,10 @@ def import_(
     as_json: JsonFlag = False,
 ) -> None:
     """Keep a transcript with its grade; the same as grade --save."""
-    from app import grading_cmd as command
-
     if not file.is_file():
         raise typer.BadParameter(f"There is no file {file}.")
+    from app import grading_cmd as command
+
     request = command.Request(str(file), case, level, candidate, as_json, save=True)
     command.grade_one(request)
 
@@ -195,10 +198,10 @@ def search(
     ] = None,
 ) -> None:
     """Search the guide: claims with episode, speaker and minute."""
-    from app import search_cmd as command
-
     if (query is None) == (batch is None):
         raise typer.BadParameter("Give one QUERY, or --batch QUERIES.txt.")
+    from app import search_cmd as command
+
     command.search(query, batch, k=k, corpus=corpus, as_json=as_json)
 
 

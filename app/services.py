@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agent.errors import EngineError, StoreError
+from agent.errors import StoreError
 from agent.grounding import LibraryGrounding
 from agent.playbook import Playbook, playbook_for
 from agent.report import Report, SourceOf, build_report, packaged_sources
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from knowledge.library import Library
 
 SAMPLE = Path(__file__).parent / "data" / "sample.json"
-ENGINES = ("offline", "openai")
 
 
 class LazyLibrary:
@@ -139,20 +138,9 @@ def open_services(settings: Settings | None = None) -> Services:
     return Services(settings, store, encoder, library, interviews)
 
 
-def check_engine(name: str | None) -> str:
-    """The engine to use; EngineError in one sentence for one that cannot run."""
-    if name in (None, "offline"):
-        return "offline"
-    if name == "openai":
-        raise EngineError(
-            "The openai engine is not part of this version; the offline engine needs no key."
-        )
-    raise EngineError(f"There is no engine {name!r}; the engines are {' and '.join(ENGINES)}.")
-
-
 @cache
 def _sources() -> SourceOf:
     return packaged_sources()
 
 
-__all__ = ["Services", "check_engine", "open_services", "playbook_for"]
+__all__ = ["Services", "open_services", "playbook_for"]

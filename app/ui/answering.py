@@ -65,7 +65,8 @@ def submit(interview: str, question_seq: int, act: Act, text: str = "") -> None:
             interview, question_seq, text, act=act, seconds=seconds(interview, question_seq)
         )
     except ConflictError as error:
-        hold(interview, text, str(error), conflict=True)
+        if text:  # a command that came too late has nothing to keep: the page shows what is
+            hold(interview, text, str(error), conflict=True)
     except SparError as error:
         hold(interview, text, str(error))
     else:

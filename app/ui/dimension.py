@@ -100,11 +100,12 @@ def _close_first(gap: Gap) -> str:
 
 
 def _gap(gap: Gap) -> str:
-    nearest = f" Nearest: {_quotes(gap.quotes)}" if gap.quotes else ""
-    return (
-        f"<b>{escape(sentence(gap.subject))}</b> {escape(found_words(gap))}{nearest}<br>"
-        f"Stronger: {escape(gap.strong)}{_listen(gap.source)}"
-    )
+    if gap.quotes:
+        subject = f"<b>{escape(sentence(gap.subject))}</b>"
+        found = f"{subject} {escape(found_words(gap))} Nearest: {_quotes(gap.quotes)}"
+    else:
+        found = escape(found_words(gap))
+    return f"{found}<br>Stronger: {escape(gap.strong)}{_listen(gap.source)}"
 
 
 def _listen(source: Source | None) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import streamlit as st
 
 from agent.content import case_ids, load_case
-from agent.plans import default_style
 from agent.scale import LEVELS, STYLES
 from agent.service import Setup
 from app.ui.frame import PRACTICE, REVIEW, SAMPLE, go, services
@@ -22,6 +21,7 @@ STYLE_NOTES = {
     "supportive": "supportive: points to what is missing",
     "challenging": "challenging: presses on weak spots",
 }
+USUAL = "as usual at this level"
 SHOWN = 3
 FIRST_CASE = "fraud-checkout"
 
@@ -90,8 +90,8 @@ def _form() -> None:
     )
     style = st.selectbox(
         "Interviewer",
-        [None, *STYLES],
-        format_func=lambda s: STYLE_NOTES[s] if s else f"usual here ({default_style(level)})",
+        [USUAL, *STYLES],
+        format_func=lambda s: STYLE_NOTES.get(s, USUAL),
         key="style",
     )
     seed = st.number_input(
@@ -109,7 +109,7 @@ def _form() -> None:
             Setup(
                 case_id=case_id,
                 level=level,
-                style=style,
+                style=next((s for s in STYLES if s == style), None),
                 minutes=int(minutes or 12),
                 seed=int(seed) if seed is not None else None,
             )

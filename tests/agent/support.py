@@ -54,19 +54,27 @@ Reply = Callable[[TurnRecord], str]
 BANK: dict[str | None, list[str]] = {
     None: [
         "How many reviewers do we have?",
-        "I would let the present rules stand as the baseline and put a logistic regression beside "
-        "them, trained on payments older than 60 days because chargebacks come late.",
-        "The score is a probability, multiplied by the amount, and compared with what a wrong "
-        "decline costs us.",
+        (
+            "I would let the present rules stand as the baseline and put a logistic regression beside "
+            "them, trained on payments older than 60 days because chargebacks come late."
+        ),
+        (
+            "The score is a probability, multiplied by the amount, and compared with what a wrong "
+            "decline costs us."
+        ),
     ],
     "framing": [
         "For each payment the system picks approve, step-up, hold or decline before authorisation.",
-        "A missed fraud costs the amount and a fee; a wrong decline costs the margin and sometimes "
-        "the customer.",
+        (
+            "A missed fraud costs the amount and a fee; a wrong decline costs the margin and sometimes "
+            "the customer."
+        ),
     ],
     "metrics": [
-        "Recall of fraud value at a fixed share of good payments declined, since accuracy is "
-        "99.8% by doing nothing.",
+        (
+            "Recall of fraud value at a fixed share of good payments declined, since accuracy is "
+            "99.8% by doing nothing."
+        ),
         "Euros lost to fraud plus margin lost on good customers, per thousand payments.",
     ],
     "data": [
@@ -77,15 +85,19 @@ BANK: dict[str | None, list[str]] = {
         "First the rules, then logistic regression, then boosted trees if they save more euros.",
     ],
     "serving": [
-        "A synchronous call in 120 ms: 30 for lookups, 15 for the model; counters come from the "
-        "payment stream.",
+        (
+            "A synchronous call in 120 ms: 30 for lookups, 15 for the model; counters come from the "
+            "payment stream."
+        ),
     ],
     "validation": [
         "Train on older months, test on a later one, then two weeks of shadow, then 1, 5 and 25%.",
     ],
     "operations": [
-        "We alert on the decline rate by country; the on-call engineer goes back to the rules with "
-        "one switch.",
+        (
+            "We alert on the decline rate by country; the on-call engineer goes back to the rules with "
+            "one switch."
+        ),
     ],
     "wrap_up": ["I would not ship the step-up thresholds before the test is read."],
 }

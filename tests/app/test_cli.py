@@ -138,9 +138,11 @@ def test_search_prints_passages_in_the_contracts_shape(spar: Spar) -> None:
     assert len(lists[2]) == 3
     assert [list(h) for h in lists[2]] == [HIT_KEYS] * 3
 
-    text = spar("search", question, "-k", "1")
+    text = spar("search", question, "-k", "3")
     assert text.code == 0
-    assert "https://www.youtube.com/watch?v=" in text.out
+    linked = next(h for h in hits if h["url"])
+    assert linked["url"] in text.out
+    assert linked["speaker"] in text.out
     assert "The query is empty." in spar("search", " ").sentence
 
 

@@ -218,6 +218,14 @@ def test_text_for_an_interview_that_ended_elsewhere_is_kept(services: Services) 
     assert at.text_area(key=f"box-{interview}").value == "Too late"
 
 
+def test_a_command_that_comes_too_late_just_shows_what_is(services: Services) -> None:
+    interview = started(services)
+    at = page(PRACTICE, interview=interview)
+    reply(services, interview, act="done")
+    click(at, "skip")
+    assert at.title[0].value == "Before the scores"
+
+
 def test_an_accepted_answer_is_delivered_on_the_next_visit(services: Services) -> None:
     interview = started(services)
     seq = services.interviews.standing(interview).question_seq

@@ -1,0 +1,236 @@
+"""The packaged content keeps its own rules; a broken file is refused by file and field."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from statistics import median
+
+import pytest
+import yaml
+
+from agent.behaviour import known_behaviours
+from agent.content import CASES, RUBRIC, case_ids, load_case, load_rubric
+from agent.errors import ContentError
+from agent.hygiene import content_words, words_of
+from agent.judging import targets_of
+from agent.playbook import Playbook, choose_variant
+from agent.scale import DIMENSIONS, LEVELS, STAGES, TECHNICAL
+from agent.wording import phrases
+from knowledge.corpus import load_entries
+
+CASE = load_case("fraud-checkout")
+RUBRIC_ = load_rubric()
+CRITERIA = (*CASE.criteria, *RUBRIC_.criteria)
+PROBED = [c for c in CRITERIA if c.behaviour is None]
+# Praise, and telling that something was missed, before the review.
+JUDGES = re.compile(
+    r"\b(?:great|good (?:answer|point|job|question|idea)|excellent|nice|perfect|awesome|well done|"
+    r"impressive|correct|exactly|wonderful|brilliant|interesting|love (?:it|that)|"
+    r"miss(?:ed|ing)|forg[eo]t\w*|overlook\w*|left out|you did(?:n'?t| not)|you have(?:n'?t| not)|"
+    r"incorrect|weak answer|not quite|that(?:'s| is) wrong)\b",
+    re.I,
+)
+
+
+@pytest.fixture
+def broken(tmp_path):
+    """A copy of the packaged case that a test may break: path of the file, and a loader."""
+    shutil.copytree(CASES / "fraud-checkout", tmp_path / "fraud-checkout")
+
+    def edit(name, change):
+        path = tmp_path / "fraud-checkout" / name
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        path.write_text(yaml.safe_dump(change(data) or data), encoding="utf-8")
+        with pytest.raises(ContentError) as caught:
+            load_case("fraud-checkout", tmp_path)
+        return str(caught.value)
+
+    return edit
+
+
+def change_first(**fields):
+    def change(rows):
+        rows[0] |= fields
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "words"),
+    [
+        ("criteria/data.yaml", change_first(points=9), ["data.yaml", "points"]),
+        ("criteria/data.yaml", change_first(points=-1), ["data.yaml", "positive criterion"]),
+        ("criteria/data.yaml", change_first(colour="red"), ["data.yaml", "colour"]),
+        ("criteria/data.yaml", change_first(dimension="lunch"), ["data.yaml", "dimension"]),
+        ("criteria/data.yaml", change_first(probes=["One?"]), ["data.yaml", "3 probes"]),
+        ("criteria/data.yaml", change_first(hints=["One."]), ["data.yaml", "3 hints"]),
+        ("criteria/data.yaml", change_first(cues=[["(open"]]), ["data.yaml", "cue", "(open"]),
+        ("criteria/data.yaml", change_first(cues=[[]]), ["data.yaml", "cue group is empty"]),
+        ("criteria/data.yaml", change_first(cues=[]), ["data.yaml", "cues are missing"]),
+        ("criteria/data.yaml", change_first(deeper=None), ["data.yaml", "deeper is missing"]),
+        ("criteria/data.yaml", change_first(id="Bad Id"), ["data.yaml", "Bad Id", "id"]),
+        ("criteria/data.yaml", change_first(statement=""), ["data.yaml", "statement"]),
+        ("criteria/data.yaml", change_first(variants=["hours"]), ["case.yaml", "'hours'"]),
+        ("criteria/data.yaml", lambda rows: rows + rows[:1], ["case.yaml", "used twice"]),
+        ("criteria/data.yaml", lambda rows: {"a": rows}, ["data.yaml", "a list is expected"]),
+        ("criteria/data.yaml", lambda _: [1], ["data.yaml", "entry 1"]),
+        ("facts.yaml", change_first(asks=["One?"]), ["facts.yaml", "volume", "asks"]),
+        ("facts.yaml", change_first(terms=[]), ["facts.yaml", "volume", "terms"]),
+        ("facts.yaml", change_first(variants={"hours": {"say": "x"}}), ["case.yaml", "'hours'"]),
+        ("stages.yaml", change_first(openings=["One?"]), ["stages.yaml", "openings"]),
+        ("case.yaml", lambda c: c | {"openings": {"mid": "x"}}, ["case.yaml", "openings"]),
+        ("case.yaml", lambda c: c | {"variants": []}, ["case.yaml", "variants"]),
+        ("case.yaml", lambda _: [1], ["case.yaml", "a mapping is expected"]),
+    ],
+)
+def test_an_error_names_file_and_field(broken, name, change, words):
+    message = broken(name, change)
+    assert all(w in message for w in words), message
+    assert message.endswith(".")
+    assert "\n" not in message
+
+
+def test_broken_yaml_and_missing_files_are_named(tmp_path):
+    folder = tmp_path / "fraud-checkout"
+    shutil.copytree(CASES / "fraud-checkout", folder)
+    (folder / "facts.yaml").write_text("- id: [open", encoding="utf-8")
+    with pytest.raises(ContentError, match=r"facts\.yaml: is not valid YAML"):
+        load_case("fraud-checkout", tmp_path)
+    (folder / "facts.yaml").write_bytes(b"\xff\xfe\xfa")
+    with pytest.raises(ContentError, match=r"facts\.yaml: is not valid YAML"):
+        load_case("fraud-checkout", tmp_path)
+    (folder / "facts.yaml").unlink()
+    with pytest.raises(ContentError, match=r"facts\.yaml: cannot be read"):
+        load_case("fraud-checkout", tmp_path)
+    with pytest.raises(ContentError, match=r"no case 'other'; known cases: fraud-checkout\.$"):
+        load_case("other", tmp_path)
+    with pytest.raises(ContentError, match=r"known cases: none\.$"):
+        load_case("other", tmp_path / "empty")
+
+
+def test_the_rubric_version_follows_its_files(tmp_path):
+    shutil.copytree(RUBRIC, tmp_path / "rubric")
+    assert load_rubric(tmp_path / "rubric").version == RUBRIC_.version
+    shutil.copytree(RUBRIC, tmp_path / "other")
+    path = tmp_path / "other" / "stages.yaml"
+    path.write_text(path.read_text(encoding="utf-8") + "\n", encoding="utf-8")
+    assert load_rubric(tmp_path / "other").version != RUBRIC_.version
+
+
+def test_what_the_case_has():
+    assert case_ids() == ["fraud-checkout"]
+    assert len(CASE.facts) >= 25
+    assert [v.id for v in CASE.variants] == ["minutes", "days", "weeks"]
+    assert {c.asked_in for c in CASE.criteria} >= set(TECHNICAL)
+    assert {c.dimension for c in RUBRIC_.criteria} == set(DIMENSIONS)
+    assert {s.stage for s in RUBRIC_.stages} == set(STAGES)
+    assert [d.dimension for d in RUBRIC_.dimensions] == list(DIMENSIONS)
+    assert set(CASE.openings) == set(LEVELS)
+    assert len(CASE.twists) >= 1
+    assert any(c.polarity == "negative" and c.contradiction is None for c in CASE.criteria)
+    assert any(c.contradiction is not None for c in CASE.criteria)
+    assert any(c.risk for c in CASE.criteria)
+
+
+def test_the_label_delay_differs_by_variant():
+    delay = next(f for f in CASE.facts if f.id == "label-delay")
+    assert len({delay.told(v.id).say for v in CASE.variants}) == 3
+
+
+def test_the_seed_chooses_the_variant():
+    chosen = [choose_variant(CASE, seed) for seed in range(30)]
+    assert chosen == [choose_variant(CASE, seed) for seed in range(30)]
+    assert set(chosen) == {v.id for v in CASE.variants}
+    assert choose_variant(None, 1) == "none"
+
+
+def test_what_a_case_refines_is_in_the_rubric():
+    general = {c.id for c in RUBRIC_.criteria}
+    refined = {c.refines for c in CASE.criteria} - {None}
+    assert refined <= general
+    assert not general & {c.id for c in CASE.criteria}
+
+
+def test_a_refined_criterion_is_replaced(playbook):
+    ids = [c.id for c in playbook.criteria]
+    assert len(ids) == len(set(ids))
+    refined = {c.refines for c in playbook.case.criteria} - {None}
+    assert not refined & set(ids)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_a_variant_has_only_its_own_criteria(encoder, level):
+    for variant in CASE.variants:
+        book = Playbook.load("fraud-checkout", encoder, variant=variant.id)
+        assert all(not c.variants or variant.id in c.variants for c in book.criteria)
+        assert all(book.worth(c, level) > 0 for c in book.askable())
+
+
+def test_behaviours_are_known():
+    assert {c.behaviour for c in CRITERIA} - {None} <= known_behaviours()
+
+
+@pytest.mark.parametrize("criterion", PROBED, ids=lambda c: c.id)
+def test_the_cues_match_what_meets_the_criterion(criterion):
+    """Every phrasing holds every concept the criterion cannot do without."""
+    for target in targets_of(criterion):
+        short = [m for m in target.meets if target.concepts(m) < 1.0]
+        assert not short, (target.name, short)
+
+
+@pytest.mark.parametrize("criterion", PROBED, ids=lambda c: c.id)
+def test_probes_ask_one_short_question_and_give_nothing_away(criterion):
+    assert len(set(criterion.probes)) == 3
+    heard = {run for text in criterion.meets for run in runs(text)}
+    for probe in criterion.probes:
+        assert probe.count("?") == 1, probe
+        assert len(probe.split()) < 30, probe
+        assert not (heard & runs(probe)), (heard & runs(probe), probe)
+    for text in (criterion.deeper, criterion.harder, criterion.defence):
+        assert text is None or text.count("?") == 1, text
+
+
+def runs(text, length=4):
+    """Runs of four words that say something: two of them at least are no function words."""
+    words = words_of(text)
+    found = (words[i : i + length] for i in range(len(words) - length + 1))
+    return {" ".join(run) for run in found if len(content_words(" ".join(run))) >= 2}
+
+
+@pytest.mark.parametrize(
+    "criterion", [c for c in PROBED if c.polarity == "positive"], ids=lambda c: c.id
+)
+def test_a_ladder_has_three_steps(criterion):
+    assert len(set(criterion.hints)) == 3
+    assert criterion.deeper is not None
+    assert not criterion.risk or criterion.harder is not None
+
+
+def test_sources_are_packaged_notes():
+    known = {e.passage.id for e in load_entries()}
+    named = {s for c in CRITERIA for s in c.sources}
+    assert named <= known
+    assert len(named) >= 10
+
+
+def test_the_interviewer_does_not_judge():
+    for name, options in phrases().items():
+        for text in options:
+            assert JUDGES.search(text) is None, (name, text)
+    for stage in (*CASE.stages, *RUBRIC_.stages):
+        for text in stage.openings:
+            assert JUDGES.search(text) is None, text
+
+
+def test_the_interviewer_is_brief():
+    said = [p for c in PROBED for p in c.probes]
+    said += [o for s in (*CASE.stages, *RUBRIC_.stages) for o in s.openings]
+    said += [o for options in phrases().values() for o in options]
+    assert median(len(text.split()) for text in said) < 25
+    assert all(text.count("?") <= 2 for text in said)
+
+
+def test_wordings_are_not_shared():
+    probes = [p for c in PROBED for p in c.probes]
+    assert len(set(probes)) == len(probes)
