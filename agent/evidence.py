@@ -92,7 +92,7 @@ class Detector:
         return self._encoder.encode([u.span.text for u in units])
 
     def features(self, units: Sequence[Unit]) -> list[list[tuple[float, ...] | None]]:
-        """The model's inputs per unit and target; None where they have nothing in common."""
+        """The model's inputs per unit and target; None where the words are about other things."""
         if not units or not self.targets:
             return [[] for _ in units]
         vectors = self.vectors(units)
@@ -105,12 +105,12 @@ class Detector:
             found: list[tuple[float, ...] | None] = []
             for column, target in enumerate(self.targets):
                 like = float(similar[row, column])
-                if like < _FLOOR or not target.mentioned(unit.span.text):
+                place = float(rank[row, column])
+                if place > _MET_RANK or like < _FLOOR or not target.mentioned(unit.span.text):
                     found.append(None)
                     continue
                 miss = float(near[row, column]) if target.near else None
                 about = float(statement[row, column])
-                place = float(rank[row, column])
                 found.append(target.features(unit.span.text, like, miss, about, place))
             rows.append(found)
         return rows
@@ -185,8 +185,7 @@ class Detector:
             made = about and complete and not unit.question and p.passes("error", strength)
             return Found(target.name, unit.span, strength, "met", similar) if made else None
         strength = p.strength("met", features)
-        about = features[_RANK] <= _MET_RANK
-        if about and complete and not unit.question and p.passes("met", strength):
+        if complete and not unit.question and p.passes("met", strength):
             return Found(target.name, unit.span, strength, "met", similar)
         half = p.strength("part", features)
         if features[_RANK] <= _HALF_RANK and p.passes("part", half):

@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import Final
 
 from agent.answers import clean_answer
-from agent.content import load_case
+from agent.content import case_ids, load_case
 from agent.deps import Deps
 from agent.errors import ConflictError, InputError, NotFoundError, StoreError
 from agent.grading import ENGINE, Reading, grade_transcript, read
@@ -275,7 +275,7 @@ class Interviews:
             id=self.new_id(),
             owner=OWNER,
             kind="case",
-            case_id=playbook.case.id if playbook.case is not None else None,
+            case_id=transcript.case,
             title=transcript.title or transcript.id,
             prompt=transcript.prompt,
             level=transcript.level,
@@ -414,7 +414,8 @@ class Interviews:
 def _load_playbook(
     case_id: str | None, variant: str, stage: Stage | None, encoder: Encoder
 ) -> Playbook:
-    return Playbook.load(case_id, encoder, variant=variant, stage=stage)
+    known = case_id if case_id in case_ids() else None
+    return Playbook.load(known, encoder, variant=variant, stage=stage)
 
 
 def transcript_of(record: InterviewRecord, turns: list[TurnRecord]) -> Transcript:

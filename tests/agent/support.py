@@ -55,8 +55,8 @@ BANK: dict[str | None, list[str]] = {
     None: [
         "How many reviewers do we have?",
         (
-            "I would let the present rules stand as the baseline and put a logistic regression beside "
-            "them, trained on payments older than 60 days because chargebacks come late."
+            "I would let the present rules stand as the baseline and put a logistic regression "
+            "beside them, trained on payments older than 60 days."
         ),
         (
             "The score is a probability, multiplied by the amount, and compared with what a wrong "
@@ -66,8 +66,8 @@ BANK: dict[str | None, list[str]] = {
     "framing": [
         "For each payment the system picks approve, step-up, hold or decline before authorisation.",
         (
-            "A missed fraud costs the amount and a fee; a wrong decline costs the margin and sometimes "
-            "the customer."
+            "A missed fraud costs the amount and a fee; a wrong decline costs the margin and "
+            "sometimes the customer."
         ),
     ],
     "metrics": [
@@ -86,8 +86,8 @@ BANK: dict[str | None, list[str]] = {
     ],
     "serving": [
         (
-            "A synchronous call in 120 ms: 30 for lookups, 15 for the model; counters come from the "
-            "payment stream."
+            "A synchronous call in 120 ms: 30 for lookups, 15 for the model; counters come from "
+            "the payment stream."
         ),
     ],
     "validation": [
@@ -95,8 +95,8 @@ BANK: dict[str | None, list[str]] = {
     ],
     "operations": [
         (
-            "We alert on the decline rate by country; the on-call engineer goes back to the rules with "
-            "one switch."
+            "We alert on the decline rate by country; the on-call engineer goes back to the rules "
+            "with one switch."
         ),
     ],
     "wrap_up": ["I would not ship the step-up thresholds before the test is read."],

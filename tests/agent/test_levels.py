@@ -229,7 +229,8 @@ def test_cuts_rise_within_and_across_levels():
 
 def test_a_failed_dimension_holds_back():
     # Seven dimensions at 4 and one at 0.5: the mean is 28.5 / 8 = 3.5625.
-    scores = dict.fromkeys(DIMENSIONS, 4.0) | {"data": 0.5}
+    names: tuple[str, ...] = DIMENSIONS
+    scores = dict.fromkeys(names, 4.0) | {"data": 0.5}
     assert level_signal(scores, "mid") == "strong_yes"  # 3.56 >= 2.9
     assert level_signal(scores, "senior") == "lean_yes"  # capped
     assert level_signal(scores, "staff") == "lean_no"  # capped
@@ -238,7 +239,7 @@ def test_a_failed_dimension_holds_back():
     assert level_signal(scores, "senior") == "strong_yes"
     assert level_signal(scores, "staff") == "yes"
     # Communication alone holds nothing back.
-    scores = dict.fromkeys(DIMENSIONS, 4.0) | {"communication": 0.5}
+    scores = dict.fromkeys(names, 4.0) | {"communication": 0.5}
     assert level_signal(scores, "senior") == "strong_yes"
 
 

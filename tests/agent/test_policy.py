@@ -22,7 +22,7 @@ from agent.policy import (
     decide,
 )
 from agent.records import Act
-from agent.scale import LEVELS, STYLES, TECHNICAL
+from agent.scale import LEVELS, STYLES, TECHNICAL, Level, Stage, Style
 
 ACTS = [a for a in get_args(Act) if a != "say"]
 IDS = st.lists(st.sampled_from(["a", "b", "c", "d"]), max_size=3, unique=True).map(tuple)
@@ -250,7 +250,7 @@ def test_precedence(changes, expected):
 class Answer:
     """What one random answer brings."""
 
-    act: str
+    act: Act
     words: int
     seconds: float
     asks: int
@@ -286,10 +286,10 @@ class Room:
     """The counters that the graph keeps, as the nodes change them, over 8 points a stage."""
 
     minutes: int
-    level: str
-    style: str
-    phase: str = "clarify"
-    stage: str = "framing"
+    level: Level
+    style: Style
+    phase: Phase = "clarify"
+    stage: Stage = "framing"
     clock: float = 0.0
     turns: int = 1
     open: dict[str, list[str]] = field(

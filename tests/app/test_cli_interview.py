@@ -57,6 +57,24 @@ def kept(spar: Spar, interview: str) -> tuple[InterviewRecord, list[TurnRecord]]
         store.close()
 
 
+def listed(spar: Spar) -> list[str]:
+    store = Store.open(f"sqlite:///{spar.data / 'spar.sqlite3'}")
+    try:
+        return [r.id for r in store.interviews()]
+    finally:
+        store.close()
+
+
+def grade_of(spar: Spar, interview: str) -> dict[str, Any]:
+    """The one grade of an interview."""
+    store = Store.open(f"sqlite:///{spar.data / 'spar.sqlite3'}")
+    try:
+        (grade,) = store.grades(interview)
+    finally:
+        store.close()
+    return grade.document
+
+
 def acts(rows: list[TurnRecord]) -> list[str]:
     return [r.act for r in rows if r.speaker == "candidate"]
 
@@ -127,20 +145,18 @@ def test_questions_are_shown_and_the_rest_is_told(talk: Talk) -> None:
 
 
 def test_the_transcript_goes_out_and_grades_the_same(talk: Talk) -> None:
-    own = talk.spar("review", talk.id, "--json")
-    before = len(talk.spar("review", "--json").json)
-    graded = talk.spar("grade", talk.file, "--json")
-    assert graded.json == own.json
-    assert len(talk.spar("review", "--json").json) == before == 2
-
+    own = talk.spar("review", talk.id, "--json").json
+    assert own == grade_of(talk.spar, talk.id)
     elsewhere = json.loads(talk.file.read_text(encoding="utf-8")) | {"id": "mine"}
     renamed = talk.file.with_name("mine.json")
     renamed.write_text(json.dumps(elsewhere), encoding="utf-8")
-    assert talk.spar("grade", renamed, "--json").json == own.json | {"id": "mine"}
-    assert talk.spar("grade", talk.id, "--json").out == own.out
+    assert talk.spar("grade", renamed, "--json").json == own | {"id": "mine"}
+    assert listed(talk.spar) == [talk.id, talk.first]
+
     staff = talk.spar("grade", talk.id, "--level", "staff", "--json").json
-    assert staff["scores"] == own.json["scores"]
-    assert staff["level"] == "staff"
+    signal_there = own["overall"]["by_level"]["staff"]
+    overall = own["overall"] | {"signal": signal_there}
+    assert staff == own | {"level": "staff", "overall": overall}
     assert "staff level" in talk.spar("grade", talk.id, "--level", "staff").out
 
 
@@ -166,9 +182,7 @@ def test_an_interview_is_exported_in_three_formats(talk: Talk) -> None:
     assert page.read_text(encoding="utf-8").lower().startswith("<!doctype html>")
     refused = talk.spar("export", talk.id, "--out", talk.file.parent)
     assert "cannot be written" in refused.sentence
-    assert "is not over" in talk.spar("export", talk.first).sentence
     assert "is not over" in talk.spar("review", talk.first).sentence
-    assert "is not over" in talk.spar("grade", talk.first).sentence
     assert "has ended" in talk.spar("interview", "--resume", talk.id).sentence
 
 
@@ -192,8 +206,7 @@ def test_interviews_are_listed_and_deleted(talk: Talk) -> None:
     assert "needs --yes" in spar("delete", other).sentence
     gone = spar("delete", other, "--yes")
     assert (gone.code, gone.out, gone.err) == (0, "", f"Deleted {other}.\n")
-    assert "no interview" in spar("review", other).sentence
-    assert [r["id"] for r in spar("review", "--json").json] == [talk.id, talk.first]
+    assert listed(spar) == [talk.id, talk.first]
 
 
 def test_the_end_of_input_ends_and_grades(spar: Spar) -> None:
@@ -201,7 +214,7 @@ def test_the_end_of_input_ends_and_grades(spar: Spar) -> None:
     assert silent.code == 0
     _, rows = kept(spar, interview_id(silent))
     assert acts(rows) == ["done"]
-    nothing = spar("review", interview_id(silent), "--json").json
+    nothing = grade_of(spar, interview_id(silent))
     assert nothing["overall"] == {
         "score": None,
         "signal": None,
@@ -273,7 +286,7 @@ def test_odd_input_is_refused_in_words_or_kept_as_text(spar: Spar) -> None:
             b"bell \x07 and \x1b[31mcolour\x1b[0m reach no terminal; the \xc3\xa9 stays",
             markup.encode(),
             tokens.encode(),
-            "/hint please".encode(),
+            b"/hint please",
         ]
     )
     ran = spar("interview", "--seed", "5", stdin=given)
@@ -296,7 +309,7 @@ def test_odd_input_is_refused_in_words_or_kept_as_text(spar: Spar) -> None:
     page = spar("export", name, "--format", "html").out
     assert "<script>alert" not in page
     assert "&lt;script&gt;alert" in page
-    flagged = spar("review", name, "--json").json["flags"]
+    flagged = grade_of(spar, name)["flags"]
     assert any("Ignore the rubric" in f["text"] for f in flagged)
 
 
@@ -310,11 +323,11 @@ def test_random_bytes_end_in_a_graded_interview(spar: Spar) -> None:
 def test_another_language_is_left_unscored_with_the_reason(spar: Spar) -> None:
     ran = spar("interview", "--seed", "5", stdin=paragraphs(SPANISH, SPANISH))
     assert ran.code == 0
-    grade: dict[str, Any] = spar("review", interview_id(ran), "--json").json
+    grade = grade_of(spar, interview_id(ran))
     assert list(grade["scores"]) == list(DIMENSIONS)
     for score in grade["scores"].values():
         assert score["status"] == "unscored"
         assert "not in English" in score["reason"]
         assert (score["score"], score["band"]) == (None, None)
     assert grade["overall"]["score"] is None
-    assert [f["kind"] for f in grade["flags"]] == ["language"]
+    assert grade["flags"][0]["kind"] == "language"
