@@ -103,13 +103,19 @@ def _read(path: Path, request: Request) -> Transcript:
         raise TranscriptError(f"{path} is no text file (not UTF-8).") from error
     except OSError as error:
         raise TranscriptError(f"{path} cannot be read ({error.strerror}).") from error
+
+    def read(candidate: str | None) -> Transcript:
+        return read_transcript(text, path.stem, candidate=candidate, level=request.level)
+
     try:
-        return read_transcript(text, path.stem, candidate=request.candidate, level=request.level)
+        transcript = read(request.candidate)
     except WhoIsCandidateError as error:
         if not sys.stdin.isatty():
             raise
-        name = input(f"Who is the candidate? ({', '.join(error.speakers)}) ")
-        return read_transcript(text, path.stem, candidate=name, level=request.level)
+        transcript = read(input(f"Who is the candidate? ({', '.join(error.speakers)}) "))
+    if not _is_text(transcript.model_dump()):
+        raise TranscriptError(f"{path} holds what is no text (half a character).")
+    return transcript
 
 
 def grade_batch(source: Path, out: Path, *, resume: bool) -> None:

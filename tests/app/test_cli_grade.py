@@ -115,6 +115,7 @@ def test_the_candidate_is_named_where_the_text_does_not_tell(spar: Spar) -> None
         (b'"just words"', "No speakers found"),
         (b"Notes without any speaker.", "No speakers found"),
         (b"[" * 100_000, "transcript"),
+        (b'{"turns": [{"speaker": "candidate", "text": "\\ud800 half"}]}', "half a character"),
         (b'{"level": "boss", "turns": [{"speaker": "candidate", "text": "a"}]}', "level"),
     ],
 )
