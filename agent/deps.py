@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from agent.grounding import Grounding
-from agent.plans import Plan, plan_for
+from agent.plans import Plan, plan_for, stage_practice
 from agent.playbook import Playbook
 from agent.records import GradeRecord, InterviewRecord
 from agent.store import Store
@@ -31,7 +31,8 @@ class Deps:
     @property
     def plan(self) -> Plan:
         """The plan of this interview's length and style."""
-        return plan_for(self.interview.minutes, self.interview.style)
+        plan = plan_for(self.interview.minutes, self.interview.style)
+        return stage_practice(plan) if self.interview.kind == "stage" else plan
 
 
 Update = dict[str, Any]

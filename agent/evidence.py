@@ -32,6 +32,8 @@ _MET_RANK: Final = 0.15
 _HALF_RANK: Final = 0.06
 _ERROR_RANK: Final = 0.06
 _ERROR_SIMILAR: Final = 0.4
+MAX_POINTS: Final = 2
+MAX_HALVES: Final = 1
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,7 @@ class Found:
     strength: float
     verdict: Verdict
     similar: float
+    negative: bool = False
 
 
 def units_of(text: str, turn: int, heard: Heard) -> list[Unit]:
@@ -123,11 +126,13 @@ class Detector:
         usable = [u for u in units if u.flag is None]
         found = []
         for unit, row in zip(usable, self.features(usable), strict=True):
-            for target, features in zip(self.targets, row, strict=True):
-                if features is not None:
-                    item = self._judged(target, unit, features)
-                    if item is not None:
-                        found.append(item)
+            items = [
+                item
+                for target, features in zip(self.targets, row, strict=True)
+                if features is not None
+                and (item := self._judged(target, unit, features)) is not None
+            ]
+            found.extend(_strongest(items, unit))
         rank = {"met": 0, "partial": 1}
         return sorted(
             found,
@@ -183,7 +188,9 @@ class Detector:
             strength = p.strength("error", features)
             about = features[_RANK] <= _ERROR_RANK and similar >= _ERROR_SIMILAR
             made = about and complete and not unit.question and p.passes("error", strength)
-            return Found(target.name, unit.span, strength, "met", similar) if made else None
+            if not made:
+                return None
+            return Found(target.name, unit.span, strength, "met", similar, negative=True)
         strength = p.strength("met", features)
         if complete and not unit.question and p.passes("met", strength):
             return Found(target.name, unit.span, strength, "met", similar)
@@ -191,6 +198,16 @@ class Detector:
         if features[_RANK] <= _HALF_RANK and p.passes("part", half):
             return Found(target.name, unit.span, half, "partial", similar)
         return None
+
+
+def _strongest(items: list[Found], unit: Unit) -> list[Found]:
+    """What one stretch may count for: a few points at most, the strongest; errors all stay."""
+    most = MAX_POINTS if unit.span.first == unit.span.last else MAX_POINTS + 1
+    kept = []
+    for verdict, limit in (("met", most), ("partial", MAX_HALVES)):
+        own = [f for f in items if f.verdict == verdict and not f.negative]
+        kept += sorted(own, key=lambda f: (-f.strength, f.criterion))[:limit]
+    return kept + [f for f in items if f.negative]
 
 
 class _Table:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from agent.errors import InputError
@@ -10,6 +10,7 @@ from agent.scale import Level, Stage, Style
 
 MIN_MINUTES: Final = 5
 MAX_MINUTES: Final = 120
+STAGE_FOLLOWUPS: Final = 5
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,13 @@ def plan_for(minutes: int, style: Style = "neutral") -> Plan:
         followups = 1 if style == "quiet" else 2
         return Plan(minutes, 180, 90, 4, False, 0, followups, 8, False, 34)
     return Plan(minutes, 300, 150, 5, False, 0, 3, 18, True, 56)
+
+
+def stage_practice(plan: Plan) -> Plan:
+    """The plan for one stage alone: no sketch of the whole and no twist, more follow-ups."""
+    return replace(
+        plan, sketch=False, dives=0, twist=False, stage_followups=STAGE_FOLLOWUPS, clarify_turns=2
+    )
 
 
 def leads(level: Level) -> bool:

@@ -108,10 +108,13 @@ class Store:
 
     def add_interview(self, record: InterviewRecord, turns: Sequence[TurnRecord] = ()) -> None:
         """Keep a new interview, with the rows it shares with its parent if it is a redo."""
-        with self._write() as connection:
-            connection.execute(_interviews.insert().values(**_interview_row(record)))
-            if turns:
-                connection.execute(_turns.insert(), [_turn_row(t) for t in turns])
+        try:
+            with self._write() as connection:
+                connection.execute(_interviews.insert().values(**_interview_row(record)))
+                if turns:
+                    connection.execute(_turns.insert(), [_turn_row(t) for t in turns])
+        except exc.IntegrityError as error:
+            raise ConflictError(f"There is an interview {record.id!r} already.") from error
 
     def interview(self, interview: str) -> InterviewRecord:
         """The interview with that id; NotFoundError if this owner has none."""

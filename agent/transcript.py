@@ -76,6 +76,7 @@ def read_transcript(
         raise TranscriptError(f"The transcript is longer than {MAX_TRANSCRIPT_CHARS:,} characters.")
     if "\x00" in text:
         raise TranscriptError("The file holds binary data; a transcript is text or JSON.")
+    text = "".join(c for c in text if not "\ud800" <= c <= "\udfff")
     stripped = text.lstrip("\ufeff \t\r\n")
     if not stripped:
         raise TranscriptError("The transcript is empty.")
