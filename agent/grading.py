@@ -20,7 +20,9 @@ from agent.hygiene import Heard
 from agent.judging import PARAMETERS
 from agent.language import is_english
 from agent.levels import (
+    ANSWER_SHARE,
     MIN_GRADED,
+    SOLID_SHARE,
     Weighed,
     band,
     level_signal,
@@ -88,7 +90,8 @@ def grade_transcript(
     reached = Coverage(transcript.turns, playbook).reached() if only is None else frozenset({only})
     judged = _judge_all(reading)
     wanted: Sequence[Dimension] = DIMENSIONS if only is None else (only,)
-    scores = {d: _dimension(d, reading, judged, reached) for d in wanted}
+    share = SOLID_SHARE if only is None else ANSWER_SHARE
+    scores = {d: _dimension(d, reading, judged, reached, share) for d in wanted}
     return Grade(
         id=transcript.id,
         engine=ENGINE,
@@ -285,6 +288,7 @@ def _dimension(
     reading: Reading,
     judged: Mapping[str, _Judged],
     reached: frozenset[Dimension],
+    share: float,
 ) -> DimensionGrade:
     own = [judged[c.id] for c in reading.playbook.criteria if c.dimension == dimension]
     raised = any(j.grade.verdict in ("met", "partial") for j in own)
@@ -293,12 +297,12 @@ def _dimension(
     if dimension not in reached and not raised:
         return _empty(own, "not_assessed", "Neither asked about nor raised.")
     weighed = [j.weighed for j in own]
-    score = on_grid(raw_score(weighed))
+    score = on_grid(raw_score(weighed, share))
     return DimensionGrade(
         score=score,
-        band=band(weighed),
+        band=band(weighed, share),
         status="graded",
-        reason=_summary(weighed),
+        reason=_summary(weighed, share),
         criteria=tuple(j.grade for j in own),
     )
 
@@ -315,14 +319,14 @@ def _empty(own: Sequence[_Judged], status: str, reason: str) -> DimensionGrade:
     )
 
 
-def _summary(weighed: Sequence[Weighed]) -> str:
+def _summary(weighed: Sequence[Weighed], share: float) -> str:
     met = sum(w.verdict == "met" and w.points > 0 for w in weighed)
     partial = sum(w.verdict == "partial" and w.points > 0 for w in weighed)
     errors = sum(w.verdict == "met" and w.points < 0 for w in weighed)
     total = sum(w.points > 0 for w in weighed)
     text = f"{met} of {total} criteria met, {partial} in part"
     text += f", {errors} error{'s' if errors > 1 else ''}" if errors else ""
-    return f"{text}; {solid_points(weighed):.0f} points make a solid answer."
+    return f"{text}; {solid_points(weighed, share):.0f} points make it solid."
 
 
 def _overall(scores: Mapping[Dimension, DimensionGrade], level: Level) -> Overall:
@@ -335,13 +339,13 @@ def _overall(scores: Mapping[Dimension, DimensionGrade], level: Level) -> Overal
 
 
 def _flags(reading: Reading) -> tuple[Flag, ...]:
+    if reading.foreign:
+        turns = reading.transcript.turns
+        first = next(i for i, t in enumerate(turns) if t.speaker == "candidate" and t.text.strip())
+        return (Flag(kind="language", turn=first, text=_short(turns[first].text, 12)),)
     flags = [
         Flag(kind=u.flag, turn=u.span.turn, text=_short(u.span.text, 40))
         for u in reading.units
         if u.flag is not None and u.span.first == u.span.last
     ]
-    if reading.foreign:
-        first = next(i for i, t in enumerate(reading.transcript.turns) if t.speaker == "candidate")
-        text = _short(reading.transcript.turns[first].text, 12)
-        flags.insert(0, Flag(kind="language", turn=first, text=text))
     return tuple(flags[:50])

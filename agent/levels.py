@@ -17,6 +17,7 @@ from agent.scale import MAX_SCORE, SIGNALS, Level, Signal, Verdict
 
 PARTIAL_CREDIT: Final = 0.4
 SOLID_SHARE: Final = 0.75
+ANSWER_SHARE: Final = 0.45
 HINT_COST: Final = (0.0, 0.25, 0.5, 0.75)
 MIN_GRADED: Final = 6
 CUTS: Final[Mapping[Level, tuple[float, float, float, float, float]]] = {
@@ -39,10 +40,13 @@ class Weighed:
     fragile: bool = False
 
 
-def solid_points(criteria: Sequence[Weighed]) -> float:
-    """Points of a solid answer: SOLID_SHARE of what mid and senior criteria can earn."""
+def solid_points(criteria: Sequence[Weighed], share: float = SOLID_SHARE) -> float:
+    """Points of a solid performance: a share of what mid and senior criteria can earn.
+
+    A whole interview is held to SOLID_SHARE, a single answer to one question to ANSWER_SHARE.
+    """
     expected = sum(c.points for c in criteria if c.points > 0 and c.level != "staff")
-    return max(1.0, SOLID_SHARE * expected)
+    return max(1.0, share * expected)
 
 
 def credit(item: Weighed) -> float:
@@ -54,10 +58,10 @@ def credit(item: Weighed) -> float:
     return item.points * share * (1.0 - cost)
 
 
-def raw_score(criteria: Sequence[Weighed]) -> float:
+def raw_score(criteria: Sequence[Weighed], share: float = SOLID_SHARE) -> float:
     """Unrounded 0..4."""
     earned = max(0.0, sum(credit(c) for c in criteria))
-    return MAX_SCORE * (1.0 - math.pow(2.0, -2.0 * earned / solid_points(criteria)))
+    return MAX_SCORE * (1.0 - math.pow(2.0, -2.0 * earned / solid_points(criteria, share)))
 
 
 def on_grid(score: float) -> float:
@@ -65,12 +69,12 @@ def on_grid(score: float) -> float:
     return min(MAX_SCORE, max(0.0, int(score * 2 + 0.5) / 2))
 
 
-def band(criteria: Sequence[Weighed]) -> tuple[float, float]:
+def band(criteria: Sequence[Weighed], share: float = SOLID_SHARE) -> tuple[float, float]:
     """The scores if every uncertain verdict fell the other way: fragile credit lost, partial
     credit completed. Always holds the score itself."""
-    score = on_grid(raw_score(criteria))
-    low = on_grid(raw_score([_shifted(c, up=False) for c in criteria]))
-    high = on_grid(raw_score([_shifted(c, up=True) for c in criteria]))
+    score = on_grid(raw_score(criteria, share))
+    low = on_grid(raw_score([_shifted(c, up=False) for c in criteria], share))
+    high = on_grid(raw_score([_shifted(c, up=True) for c in criteria], share))
     return min(low, score), max(high, score)
 
 

@@ -43,7 +43,8 @@ class Source(Value):
 
 class InterviewRecord(Value):
     """One interview. ``variant`` is the case's hidden version chosen by ``seed``; ``parent`` and
-    ``fork_seq`` are set on a redo (the rows up to ``fork_seq`` are the parent's)."""
+    ``fork_seq`` are set on a redo (the rows up to ``fork_seq`` are the parent's); ``extra`` holds
+    what an imported transcript had beyond the known keys."""
 
     id: str
     owner: str
@@ -63,6 +64,7 @@ class InterviewRecord(Value):
     ended_at: datetime | None = None
     parent: str | None = None
     fork_seq: int | None = None
+    extra: dict[str, Any] = Field(default_factory=dict)
 
 
 class TurnRecord(Value):
@@ -87,6 +89,7 @@ class TurnRecord(Value):
     seconds: float | None = None
     typing_seconds: float | None = None
     snapshot: dict[str, Any] | None = None
+    extra: dict[str, Any] = Field(default_factory=dict)
 
 
 class GradeRecord(Value):

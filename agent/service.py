@@ -287,6 +287,7 @@ class Interviews:
             status="graded",
             created_at=self.now(),
             ended_at=self.now(),
+            extra=transcript.model_extra or {},
         )
         rows = [
             TurnRecord(
@@ -301,19 +302,18 @@ class Interviews:
                 at=self.now(),
                 seconds=turn.seconds,
                 typing_seconds=turn.typing_seconds,
+                extra=turn.model_extra or {},
             )
             for seq, turn in enumerate(transcript.turns)
         ]
-        self.store.add_interview(record, rows)
-        self.store.add_grade(
-            GradeRecord(
-                id=f"{record.id}-1",
-                interview=record.id,
-                created_at=self.now(),
-                engine=ENGINE,
-                document=document | {"id": record.id},
-            )
+        grade = GradeRecord(
+            id=f"{record.id}-1",
+            interview=record.id,
+            created_at=self.now(),
+            engine=ENGINE,
+            document=document | {"id": record.id},
         )
+        self.store.add_interview(record, rows, grade)
         return record
 
     def reading(self, interview: str) -> Reading:
@@ -432,7 +432,7 @@ def transcript_of(record: InterviewRecord, turns: list[TurnRecord]) -> Transcrip
         "style": record.style,
         "turns": [_turn(t) for t in said],
     }
-    return Transcript.model_validate(fields)
+    return Transcript.model_validate(record.extra | fields)
 
 
 def _turn(row: TurnRecord) -> Turn:
@@ -449,7 +449,7 @@ def _turn(row: TurnRecord) -> Turn:
         "engine": row.engine,
         "fallback_reason": row.fallback_reason,
     }
-    return Turn.model_validate({k: v for k, v in fields.items() if v is not None})
+    return Turn.model_validate(row.extra | {k: v for k, v in fields.items() if v is not None})
 
 
 def _stage_seconds(turns: list[TurnRecord]) -> dict[str, float]:

@@ -106,13 +106,21 @@ class Store:
 
     # Interviews
 
-    def add_interview(self, record: InterviewRecord, turns: Sequence[TurnRecord] = ()) -> None:
-        """Keep a new interview, with the rows it shares with its parent if it is a redo."""
+    def add_interview(
+        self,
+        record: InterviewRecord,
+        turns: Sequence[TurnRecord] = (),
+        grade: GradeRecord | None = None,
+    ) -> None:
+        """Keep a new interview in one commit: with the rows it shares with its parent if it is a
+        redo, with its rows and grade if it is an import."""
         try:
             with self._write() as connection:
                 connection.execute(_interviews.insert().values(**_interview_row(record)))
                 if turns:
                     connection.execute(_turns.insert(), [_turn_row(t) for t in turns])
+                if grade is not None:
+                    connection.execute(_grades.insert().values(**_grade_row(grade)))
         except exc.IntegrityError as error:
             raise ConflictError(f"There is an interview {record.id!r} already.") from error
 
@@ -202,15 +210,9 @@ class Store:
     def add_grade(self, grade: GradeRecord) -> None:
         """Keep a grade; one interview may have several."""
         self.interview(grade.interview)
-        row = {
-            "id": grade.id,
-            "interview": grade.interview,
-            "created_at": grade.created_at.isoformat(),
-            "body": _pack(grade),
-        }
         try:
             with self._write() as connection:
-                connection.execute(_grades.insert().values(**row))
+                connection.execute(_grades.insert().values(**_grade_row(grade)))
         except exc.IntegrityError as error:
             raise ConflictError("This interview was graded in another tab or process.") from error
 
@@ -324,6 +326,15 @@ def _interview_row(record: InterviewRecord) -> dict[str, Any]:
         "status": record.status,
         "created_at": record.created_at.isoformat(),
         "body": _pack(record),
+    }
+
+
+def _grade_row(grade: GradeRecord) -> dict[str, Any]:
+    return {
+        "id": grade.id,
+        "interview": grade.interview,
+        "created_at": grade.created_at.isoformat(),
+        "body": _pack(grade),
     }
 
 

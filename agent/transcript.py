@@ -19,6 +19,12 @@ from agent.scale import Level, Speaker, Stage
 MAX_TRANSCRIPT_CHARS = 2_000_000
 _INTERVIEWER_NAMES = {"interviewer", "host", "recruiter", "assistant", "ai", "bot", "spar", "q"}
 _CANDIDATE_NAMES = {"candidate", "interviewee", "me", "user", "applicant", "a", "you"}
+_HEADINGS = {
+    *("framing", "goal", "goals", "decision", "problem", "metrics", "metric", "data", "labels"),
+    *("label", "features", "modeling", "modelling", "model", "baseline", "serving", "validation"),
+    *("evaluation", "operations", "ops", "monitoring", "fallback", "rollout", "note", "cost"),
+    *("assumption", "assumptions", "business", "offline", "online", "training", "latency"),
+}
 _LABEL = re.compile(
     r"^[ \t]*[*_]{0,2}([A-Z][\w .'\-]{0,38}?|[a-z]{1,14})[*_]{0,2}[ \t]*:[*_]{0,2}[ \t]+(?=\S)|"
     r"^[ \t]*[*_]{0,2}([A-Z][\w.'\-]{0,20}|[a-z]{1,14})[*_]{0,2}:[*_]{0,2}[ \t]*$",
@@ -127,7 +133,7 @@ def _from_json(text: str) -> dict[str, Any]:
 
 def _json_lines(text: str) -> list[Any]:
     rows = []
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(text.split("\n"), start=1):
         if line.strip():
             try:
                 rows.append(json.loads(line))
@@ -152,16 +158,19 @@ def _from_text(text: str) -> list[dict[str, Any]]:
 
 
 def _speaker_labels(text: str) -> list[re.Match[str]]:
-    """Line-start labels that are speakers: the usual two, else names that come back."""
+    """Line-start labels that are speakers: the usual names, and the one other that comes back.
+
+    Headings inside an answer ("Data:", "Metrics:") are no speakers.
+    """
     found = list(_LABEL.finditer(text))
     names = Counter((m[1] or m[2]).strip().lower() for m in found)
     usual = {n for n in names if n in _INTERVIEWER_NAMES | _CANDIDATE_NAMES}
-    if usual & {"interviewer", "candidate"} or len(usual) >= 2:
-        keep = usual
-    else:
-        keep = {n for n, count in names.items() if count >= 2} | usual
-        if len(keep) < 2:
-            keep = set(names) if len(names) == 2 else keep
+    others = [n for n, _ in names.most_common() if n not in usual and n not in _HEADINGS]
+    keep = set(usual)
+    if not {"interviewer", "candidate"} <= usual and len(usual) < 2:
+        wanted = 2 - len(usual)
+        keep |= {n for n in others if names[n] >= 2 or len(others) <= wanted}
+        keep |= set(others[:wanted])
     return [m for m in found if (m[1] or m[2]).strip().lower() in keep]
 
 
