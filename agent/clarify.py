@@ -46,6 +46,11 @@ _ASSUMES = re.compile(
     r"suppose)\b",
     re.I,
 )
+_NEEDS = re.compile(
+    r"^(?:i(?:'d)? )?(?:need|want|would like|like to know|give me|figures?|numbers?|questions?)"
+    r"(?: to know)?\s*[:\-]?\s+",
+    re.I,
+)
 _NUMBER = re.compile(
     r"(?<![\w.])(\d{1,3}(?:[,\s]\d{3})+|\d+(?:\.\d+)?)\s*(k\b|m\b|mn\b|bn\b|thousand|million|billion|%|percent)?",
     re.I,
@@ -142,7 +147,7 @@ class FactSheet:
         fact = self._facts[best]
         told = fact.told(self._variant)
         outcome: Outcome = "told"
-        if ask.assumption:
+        if ask.assumption and comparable(text, told.values):
             outcome = "confirmed" if holds(text, told.values) else "corrected"
         return Answer(ask, outcome, (fact.id,), told.say)
 
@@ -155,7 +160,9 @@ def asks_in(text: str, turn: int = 0) -> list[Ask]:
     found = []
     for span in sentences(text, turn):
         said = span.text.strip()
-        if _ASSUMES.search(said):
+        if _NEEDS.match(said) and "," in said:
+            found.extend(_listed(span))
+        elif _ASSUMES.search(said):
             found.append(Ask(span, assumption=True))
         elif said.rstrip("\"')] ").endswith("?") or _INDIRECT.search(said) or _short_ask(said):
             found.extend(_split(span))
@@ -183,6 +190,11 @@ def open_asks(text: str, turn: int = 0) -> list[Ask]:
         if ask.assumption or near_end or (addressed and ask.span.text.rstrip().endswith("?")):
             kept.append(ask)
     return kept
+
+
+def comparable(text: str, values: Sequence[FactValue]) -> bool:
+    """Whether the assumption holds a number that one of the values can be held against."""
+    return any(re.search(v.unit, around, re.I) for _, around in _numbers(text) for v in values)
 
 
 def holds(text: str, values: Sequence[FactValue]) -> bool:
@@ -215,6 +227,19 @@ def _numbers(text: str) -> list[tuple[float, str]]:
         number = float(re.sub(r"[,\s]", "", match[1]))
         number *= _SCALE.get((match[2] or "").lower(), 1.0)
         found.append((number, text[max(0, match.start() - 40) : match.end() + 40]))
+    return found
+
+
+def _listed(span: Span) -> list[Ask]:
+    """What is asked for as a list: "need: volume, latency budget, label delay"."""
+    start = match.end() if (match := _NEEDS.match(span.text)) else 0
+    found = []
+    for item in re.finditer(r"[^,;]+", span.text[start:]):
+        text = item.group().strip()
+        if any(c.isalpha() for c in text):
+            at = span.start + start + item.start() + len(item.group()) - len(item.group().lstrip())
+            part = Span(span.turn, at, at + len(text), text, span.first, span.last)
+            found.append(Ask(part, assumption=False))
     return found
 
 

@@ -23,7 +23,7 @@ from knowledge.encoder import Encoder
 
 _FLOOR: Final = 0.2
 _NEAREST_FLOOR: Final = 0.2
-_TOUCH_FLOOR: Final = 0.5
+_TOUCH_FLOOR: Final = 0.6
 _COMPLETE: Final = FEATURES.index("complete")
 _SIMILAR: Final = FEATURES.index("similar")
 _RANK: Final = FEATURES.index("rank")
@@ -32,6 +32,7 @@ _MET_RANK: Final = 0.15
 _HALF_RANK: Final = 0.06
 _ERROR_RANK: Final = 0.06
 _ERROR_SIMILAR: Final = 0.4
+_SIDE_SIMILAR: Final = 0.5
 MAX_POINTS: Final = 2
 MAX_HALVES: Final = 1
 
@@ -186,7 +187,8 @@ class Detector:
         p = self._parameters
         if target.negative:
             strength = p.strength("error", features)
-            about = features[_RANK] <= _ERROR_RANK and similar >= _ERROR_SIMILAR
+            floor = _SIDE_SIMILAR if "#" in target.name else _ERROR_SIMILAR
+            about = features[_RANK] <= _ERROR_RANK and similar >= floor
             made = about and complete and not unit.question and p.passes("error", strength)
             if not made:
                 return None

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from agent.behaviour import Scene, Seen, observe
@@ -38,6 +38,7 @@ from agent.types import Criterion
 
 ENGINE: Final = "offline"
 FRAGILE: Final = 0.12
+SHOWN_WITHIN: Final = 0.15
 SUBSTANCE: Final = 2
 MAX_TURN_CHARS: Final = 20_000
 LANGUAGE_REASON: Final = (
@@ -139,6 +140,7 @@ def _judge_all(reading: Reading) -> Mapping[str, _Judged]:
         judged[criterion.id] = _verdict(
             criterion, verdict, spans, strength, reading, coverage, hints, nearest
         )
+    judged = {name: _taken_back(item, playbook, judged) for name, item in judged.items()}
     earned = [
         j for j in judged.values() if j.grade.polarity == "positive" and j.grade.verdict == "met"
     ]
@@ -151,6 +153,26 @@ def _judge_all(reading: Reading) -> Mapping[str, _Judged]:
     return judged
 
 
+def _taken_back(item: _Judged, playbook: Playbook, judged: Mapping[str, _Judged]) -> _Judged:
+    """A misconception is not charged to a candidate who has also said what sets it right."""
+    criterion = playbook.by_id[item.grade.id]
+    if item.grade.polarity == "positive" or item.grade.verdict != "met":
+        return item
+    right = [c for c in criterion.corrected_by if c in judged and judged[c].grade.verdict == "met"]
+    if not right:
+        return item
+    said = judged[right[0]].grade.quotes[0].text
+    grade = item.grade.model_copy(
+        update={
+            "verdict": "unmet",
+            "quotes": (),
+            "prompted": None,
+            "reason": f'Not charged, since you also said: "{_short(said)}".',
+        }
+    )
+    return _Judged(grade, replace(item.weighed, verdict="unmet", fragile=False))
+
+
 def _best(found: Sequence[Found]) -> Mapping[str, tuple[Found, ...]]:
     """Per criterion: the strongest evidence, preferring a single sentence, and one more place."""
     by_name: dict[str, list[Found]] = {}
@@ -159,10 +181,9 @@ def _best(found: Sequence[Found]) -> Mapping[str, tuple[Found, ...]]:
     best = {}
     for name, items in by_name.items():
         top = [f for f in items if f.verdict == items[0].verdict]
-        single = [
-            f for f in top if f.span.first == f.span.last and f.strength >= items[0].strength - 0.05
-        ]
-        first = (single or top)[0]
+        close = [f for f in top if f.strength >= items[0].strength - SHOWN_WITHIN]
+        single = [f for f in close if f.span.first == f.span.last]
+        first = max(single or close, key=lambda f: f.similar)
         others = [f for f in top if not _overlap(f.span, first.span)]
         best[name] = (first, *others[:1])
     return best

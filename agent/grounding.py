@@ -15,7 +15,7 @@ from agent.types import Criterion
 from knowledge.errors import KnowledgeError
 from knowledge.types import Hit
 
-FITS: Final = 0.42
+FITS: Final = 0.5
 NAMED_FITS: Final = 0.30
 CANDIDATES: Final = 8
 _log = logging.getLogger(__name__)

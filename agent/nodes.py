@@ -90,6 +90,7 @@ def _noted_answer(state: State, deps: Deps, row: TurnRecord) -> Update:
             "asks": [[a.span.start, a.span.end, int(a.assumption)] for a in notes.asks],
             "question_words": sum(a.span.words for a in notes.asks if not a.assumption),
             "stages": list(notes.stages),
+            "points": len(notes.met),
             "replied": False,
             "which": False,
         },
@@ -159,6 +160,8 @@ def view_of(state: State, deps: Deps) -> View:
         stage_clock=state["stage_clock"].get(state["stage"], 0.0),
         turns=state["turns"],
         words=notes["words"] - _question_words(state),
+        points=int(notes.get("points", 0)),
+        stages=len(notes.get("stages", [])),
         asks=len(notes.get("asks", [])),
         which=bool(notes.get("which")),
         replied=bool(notes.get("replied")),
@@ -272,7 +275,11 @@ def _possible(state: State, deps: Deps) -> tuple[str, ...]:
 
 
 def _open_errors(state: State, by_id: Any) -> tuple[str, ...]:
-    names = [n for n in state["errors"] if n not in state["challenged"] and by_id[n].probes]
+    names = [
+        n
+        for n in state["errors"]
+        if n not in state["challenged"] and not _corrected(state, by_id[n])
+    ]
     return tuple(sorted(names, key=lambda n: (by_id[n].points, n)))
 
 
@@ -283,8 +290,13 @@ def _open_contradictions(state: State, by_id: Any) -> tuple[str, ...]:
         if n.endswith("#first") and n.replace("#first", "#second") in state["sides"]
     ]
     apart = [n for n in names if state["sides"][f"{n}#first"] != state["sides"][f"{n}#second"]]
-    fresh = [n for n in apart if n not in state["challenged"]]
+    fresh = [n for n in apart if n not in state["challenged"] and not _corrected(state, by_id[n])]
     return tuple(sorted(fresh, key=lambda n: (by_id[n].points, n)))
+
+
+def _corrected(state: State, criterion: Criterion) -> bool:
+    """The candidate has said what sets the error right."""
+    return any(c in state["met"] for c in criterion.corrected_by)
 
 
 def _question_words(state: State) -> int:
@@ -317,7 +329,8 @@ def _stage_after(state: State, notes: Notes) -> Stage:
 def _parked(state: State, deps: Deps, notes: Notes) -> dict[str, Place]:
     """The first thing said about a stage that is not being talked about yet."""
     parked = dict(state["parked"])
-    for name, span in notes.met.items():
+    for name in sorted(notes.quotable & notes.met.keys()):
+        span = notes.met[name]
         stage = deps.playbook.by_id[name].asked_in
         ahead = stage in TECHNICAL and stage not in state["visited"] and stage != state["stage"]
         if ahead and stage not in parked:

@@ -17,7 +17,7 @@ from agent.scale import Stage
 from agent.sentences import Span
 
 READ_CHARS: Final = 20_000
-QUOTED_LIKE: Final = 0.42
+QUOTED_LIKE: Final = 0.5
 STAGE_WEIGHT: Final = 3
 _READY = re.compile(
     r"^\W*(?:ok(?:ay)?|yes|no|sure|great|thanks?|thank you|right|fine|good|ready|let'?s|start|"
@@ -52,6 +52,7 @@ class Notes:
     sides: Mapping[str, Span]
     asks: tuple[Ask, ...]
     stages: tuple[Stage, ...]
+    quotable: frozenset[str]
     flagged: int
 
 
@@ -86,6 +87,7 @@ def note_answer(
         sides=sides,
         asks=tuple(asks),
         stages=_stages(met, half, playbook),
+        quotable=frozenset(f.criterion for f in found if f.similar >= QUOTED_LIKE),
         flagged=sum(u.flag is not None for u in units),
     )
 

@@ -49,11 +49,11 @@ def plan_for(minutes: int, style: Style = "neutral") -> Plan:
     if not MIN_MINUTES <= minutes <= MAX_MINUTES:
         raise InputError(f"An interview takes {MIN_MINUTES} to {MAX_MINUTES} minutes.")
     if minutes < 18:
-        return Plan(minutes, minutes * 10, minutes * 5, 3, True, 2, 2, 4, False, 16)
+        return Plan(minutes, minutes * 10, minutes * 5, 3, True, 2, 2, 8, False, 18)
     if minutes < 35:
         followups = 1 if style == "quiet" else 2
-        return Plan(minutes, 180, 90, 4, False, 0, followups, 8, False, 34)
-    return Plan(minutes, 300, 150, 5, False, 0, 3, 18, True, 56)
+        return Plan(minutes, 180, 90, 4, False, 0, followups, 12, False, 34)
+    return Plan(minutes, 300, 150, 5, False, 0, 3, 24, True, 56)
 
 
 def stage_practice(plan: Plan) -> Plan:

@@ -46,9 +46,12 @@ Why = Literal[
 RAMBLE_WORDS: Final = 230
 STALL_WORDS: Final = 7
 SKETCH_WORDS: Final = 110
+SKETCH_POINTS: Final = 4
 READY_WORDS: Final = 30
 SHORT_SKETCH_WORDS: Final = 45
 MAX_STALLS: Final = 2
+DIVE_SECONDS: Final = 120
+MAX_DIVES: Final = 4
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,8 @@ class View:
     stage_clock: float
     turns: int
     words: int
+    points: int = 0
+    stages: int = 0
     asks: int = 0
     which: bool = False
     replied: bool = False
@@ -168,7 +173,10 @@ def _clarify(view: View) -> Decision:
         view.clarify_turns >= view.plan.clarify_turns
         or view.clock >= view.plan.clarify_seconds * 1.5
     )
-    designed = view.words >= (SKETCH_WORDS if view.plan.sketch else READY_WORDS)
+    if view.plan.sketch:
+        designed = view.words >= SKETCH_WORDS or (view.points >= SKETCH_POINTS and view.stages >= 2)
+    else:
+        designed = view.words >= READY_WORDS
     if designed and view.plan.sketch:
         return _next_dive(view)
     if view.asks and not designed and not over and not view.ready:
@@ -181,7 +189,8 @@ def _clarify(view: View) -> Decision:
 
 
 def _sketch(view: View) -> Decision:
-    if view.words < SHORT_SKETCH_WORDS and not view.carried_on and not view.ready:
+    short = view.words < SHORT_SKETCH_WORDS and view.points < SKETCH_POINTS
+    if short and not view.carried_on and not view.ready:
         return Decision("ask", "carry_on")
     return _next_dive(view)
 
@@ -213,8 +222,8 @@ def _dive(view: View) -> Decision:
             return Decision("probe", "risk", view.risks[0])
         if view.target_open and view.target in view.possible:
             return Decision("probe", "possible", view.target)
-        if view.target_open and view.words >= STALL_WORDS and view.target is not None:
-            return Decision("probe", "gap", view.target)
+        if view.gaps and view.words >= STALL_WORDS:
+            return Decision("probe", "gap", view.gaps[0])
         if view.target_open and view.stalls < MAX_STALLS and view.target is not None:
             return Decision("probe", "stall", view.target)
     return _next_dive(view)
@@ -222,7 +231,8 @@ def _dive(view: View) -> Decision:
 
 def _next_dive(view: View) -> Decision:
     """The highest-value place: an error first, then a contradiction, then the largest gap."""
-    if view.dive >= view.plan.dives:
+    spare = view.clock > 0 and _time_left(view) > DIVE_SECONDS and view.dive < MAX_DIVES
+    if view.dive >= view.plan.dives and not spare:
         return Decision("wrap_up", "end")
     if view.errors:
         return Decision("challenge", "error", view.errors[0])

@@ -203,7 +203,7 @@ def _review(
     )
     gaps = sorted(
         (
-            _gap(c, criterion, source_of)
+            _gap(c, criterion, source_of, case=playbook.case is not None)
             for c, criterion in known
             if c.polarity == "positive" and c.verdict in ("unmet", "partial")
         ),
@@ -241,19 +241,25 @@ def _earned(c: CriterionGrade, criterion: Criterion, hints: Mapping[str, int]) -
     )
 
 
-def _gap(c: CriterionGrade, criterion: Criterion, source_of: SourceOf) -> Gap:
+def _gap(c: CriterionGrade, criterion: Criterion, source_of: SourceOf, *, case: bool) -> Gap:
     return Gap(
         criterion=c.id,
         subject=criterion.subject,
         statement=criterion.statement,
         found=c.reason,
         quotes=_quotes(c),
-        strong=criterion.strong,
+        strong=_strong(criterion, case=case),
         source=_first_source(criterion, source_of),
         points=criterion.points,
         level=criterion.level,
         can_recheck=criterion.behaviour is None and criterion.contradiction is None,
     )
+
+
+def _strong(criterion: Criterion, *, case: bool) -> str:
+    """How a strong answer says it; case-independent examples come from other systems."""
+    elsewhere = case and criterion.id.startswith("any.") and criterion.behaviour is None
+    return f"In another system: {criterion.strong}" if elsewhere else criterion.strong
 
 
 def _quotes(c: CriterionGrade) -> tuple[tuple[int, str], ...]:

@@ -133,6 +133,9 @@ def hinted(state: State, deps: Deps) -> Criterion | None:
     target = deps.playbook.by_id.get(state["target"])
     if target is not None and target.hints:
         return target
+    if target is not None:
+        right = [deps.playbook.by_id[c] for c in target.corrected_by if c in deps.playbook.by_id]
+        return right[0] if right else None
     if state["phase"] not in ("stage", "twist"):
         return None
     open_here = gaps(state, deps, (state["stage"],))

@@ -52,6 +52,8 @@ class Criterion(Value):
     (case-insensitive, searched in one or two neighbouring sentences). Every group must be
     present before a sentence can count as fully meeting the criterion: they are the content the
     statement cannot do without, not a keyword list to be matched by itself.
+    ``corrected_by`` names positive criteria: a misconception is not charged to, nor put to, a
+    candidate who meets one of them.
     ``points`` is 1 to 3, negative for a named misconception ("met" then means it was made).
     """
 
@@ -77,6 +79,7 @@ class Criterion(Value):
     harder: Line | None = None
     defence: Line | None = None
     contradiction: Contradiction | None = None
+    corrected_by: tuple[Slug, ...] = ()
     behaviour: Slug | None = None
 
     @field_validator("cues")

@@ -56,6 +56,9 @@ def _own_environment(
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("SPAR_DATA_DIR", str(tmp_path_factory.mktemp("spar-data")))
     monkeypatch.setenv("PYTHONPATH", str(_GUARD_DIR))
+    # Tests say themselves whether they want colour.
+    for name in ("NO_COLOR", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture(autouse=True)

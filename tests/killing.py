@@ -97,9 +97,14 @@ class MortalStore(Store):
 
     fate = Fate(None)
 
-    def add_interview(self, record: InterviewRecord, turns: Sequence[TurnRecord] = ()) -> None:
+    def add_interview(
+        self,
+        record: InterviewRecord,
+        turns: Sequence[TurnRecord] = (),
+        grade: GradeRecord | None = None,
+    ) -> None:
         with self.fate.around("add_interview"):
-            super().add_interview(record, turns)
+            super().add_interview(record, turns, grade)
 
     def interview(self, interview: str) -> InterviewRecord:
         with self.fate.around("interview"):
