@@ -30,7 +30,7 @@ _RANK: Final = FEATURES.index("rank")
 # What a stretch is about: only the criteria it is most similar to, of all, can be met by it.
 _MET_RANK: Final = 0.15
 _HALF_RANK: Final = 0.06
-_ERROR_RANK: Final = 0.06
+_ERROR_RANK: Final = 0.08
 _ERROR_SIMILAR: Final = 0.4
 _SIDE_SIMILAR: Final = 0.5
 MAX_POINTS: Final = 2
