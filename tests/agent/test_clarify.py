@@ -145,8 +145,8 @@ def test_the_variant_says_its_own_figures(encoder, variant):
         ("Let's say the margin is 5 percent.", "confirmed", "6"),
         ("Suppose scoring may take 2000 ms.", "corrected", "120"),
         ("I assume there are a dozen reviewers.", "confirmed", "Twelve"),
-        # Without a number nothing can be confirmed: the figure is given instead.
-        ("I assume the fraud rate is tiny.", "corrected", "0.18"),
+        # Without a number nothing can be confirmed or corrected: the figure is given.
+        ("I assume the fraud rate is tiny.", "told", "0.18"),
     ],
 )
 def test_an_assumption_is_confirmed_or_corrected_with_the_value(sheet, text, outcome, number):

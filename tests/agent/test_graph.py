@@ -20,7 +20,7 @@ from agent.evidence import units_of
 from agent.graph import build_graph
 from agent.hygiene import Heard
 from agent.playbook import choose_variant
-from agent.policy import Go
+from agent.policy import MAX_DIVES, Go
 from agent.records import TurnRecord
 from agent.scale import LEVELS, STYLES, Level, Style
 from agent.service import Setup
@@ -277,7 +277,8 @@ def test_a_short_interview_sketches_and_dives(interviews):
         assert len(sketches) == int(minutes == 12)
         if minutes == 12:
             dives = [(t.snapshot or {}).get("dive", 0) for t in spoken(turns)]
-            assert max(dives) <= 2
+            # Two are planned; more follow only while the clock leaves room.
+            assert 2 <= max(dives) <= MAX_DIVES
 
 
 def test_sources_stand_behind_questions(whole):
