@@ -47,8 +47,8 @@ _ASSUMES = re.compile(
     re.I,
 )
 _NEEDS = re.compile(
-    r"^(?:i(?:'d)? )?(?:need|want|would like|like to know|give me|figures?|numbers?|questions?)"
-    r"(?: to know)?\s*[:\-]?\s+",
+    r"^(?:i(?:'d)? )?(?:(?:need|questions?|figures?|numbers?|ask)\s*:|"
+    r"(?:need to know|would like to know|like to know|want to know|give me|tell me)\b:?)\s*",
     re.I,
 )
 _NUMBER = re.compile(

@@ -16,7 +16,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from agent.errors import ContentError
-from agent.types import Case, Criterion, DimensionText, Fact, Rubric, StageText
+from agent.types import PACKAGED, Case, Criterion, DimensionText, Fact, Rubric, StageText
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -100,7 +100,7 @@ def _read(path: Path) -> Any:
 
 def _validated(model: type[Model], data: Any, path: Path, entry: str = "") -> Model:
     try:
-        return model.model_validate(data)
+        return model.model_validate(data, context={PACKAGED: path.is_relative_to(DATA)})
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"]) or "the entry"

@@ -26,16 +26,20 @@ class Phrases:
 
     def __init__(self, encoder: Encoder, table: Mapping[str, Floats] | None = None) -> None:
         self._encoder = encoder
-        self._table = dict(table) if table is not None else dict(packaged_vectors())
+        self._given = table
+        self._own: dict[str, Floats] | None = None
 
     def vectors(self, texts: Sequence[str]) -> Floats:
         """(len(texts), 384) unit vectors."""
+        if self._own is None:
+            self._own = dict(packaged_vectors() if self._given is None else self._given)
+        table = self._own
         keys = [phrase_key(t) for t in texts]
-        missing = sorted({t for t, k in zip(texts, keys, strict=True) if k not in self._table})
+        missing = sorted({t for t, k in zip(texts, keys, strict=True) if k not in table})
         if missing:
             for text, vector in zip(missing, self._encoder.encode(missing), strict=True):
-                self._table[phrase_key(text)] = vector
-        return np.asarray([self._table[k] for k in keys], dtype=np.float32)
+                table[phrase_key(text)] = vector
+        return np.asarray([table[k] for k in keys], dtype=np.float32)
 
 
 def phrase_key(text: str) -> str:

@@ -67,6 +67,9 @@ def reply(state: State, runtime: Runtime[Deps]) -> Update:
         for start, end, assumption in state["notes"]["asks"]
     ]
     answers = deps.playbook.facts.answer(asks)
+    if state["phase"] != "clarify":
+        # Inside an answer a question the sheet knows nothing of is mostly the candidate's own.
+        answers = [a for a in answers if a.outcome != "yours" or _closes(a, text)]
     lines, which = _reply_lines(deps, answers)
     told = [f for a in answers for f in a.facts if a.outcome != "which"]
     return {
@@ -251,7 +254,7 @@ def _probe_wording(state: State, deps: Deps, criterion: Criterion, why: str) -> 
 
 
 def _cue_pattern(criterion: Criterion) -> re.Pattern[str] | None:
-    patterns = [p for group in criterion.cues[:1] for p in group]
+    patterns = [p for group in criterion.cues for p in group]
     return re.compile("|".join(f"(?:{p})" for p in patterns), re.I) if patterns else None
 
 
@@ -277,6 +280,11 @@ def _reply_lines(deps: Deps, answers: list[Answer]) -> tuple[list[str], bool]:
             case "yours":
                 lines.append(_phrase(deps, "yours").text)
     return list(dict.fromkeys(lines)), which
+
+
+def _closes(answer: Answer, text: str) -> bool:
+    """Whether the question is the last thing the candidate wrote."""
+    return text.rstrip().endswith(answer.ask.span.text.rstrip())
 
 
 def _counted(state: State, criterion: Criterion, plan: Plan, *, dive: bool) -> Update:

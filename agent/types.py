@@ -15,6 +15,7 @@ from pydantic import (
     ConfigDict,
     Field,
     StringConstraints,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -27,6 +28,7 @@ Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.\-]*$", max_
 Pattern = Annotated[str, StringConstraints(min_length=2, max_length=800)]
 
 WORDINGS_PER_PROBE = 3
+PACKAGED = "packaged"
 STEPS_PER_HINT = 3
 
 
@@ -84,11 +86,14 @@ class Criterion(Value):
 
     @field_validator("cues")
     @classmethod
-    def _cues_compile(cls, groups: tuple[tuple[str, ...], ...]) -> tuple[tuple[str, ...], ...]:
+    def _cues_compile(
+        cls, groups: tuple[tuple[str, ...], ...], info: ValidationInfo
+    ) -> tuple[tuple[str, ...], ...]:
         for group in groups:
             if not group:
                 raise ValueError("a cue group is empty")
-            for pattern in group:
+            # Packaged files are checked by the tests: thousands of patterns cost a second.
+            for pattern in () if (info.context or {}).get(PACKAGED) else group:
                 try:
                     re.compile(pattern)
                 except re.error as error:

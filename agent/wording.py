@@ -16,6 +16,7 @@ from agent.errors import ContentError
 
 PHRASES: Final = Path(__file__).parent / "data" / "phrases.yaml"
 MAX_QUOTE_WORDS: Final = 12
+SHORT_CLAUSE: Final = 4
 _EDGE = " \t\n,;:.!?-–—\"'`*_()[]"
 _WORD = re.compile(r"\S+")
 
@@ -81,20 +82,23 @@ def quote(text: str, around: re.Pattern[str] | None = None) -> str:
 def _window(
     text: str, words: list[re.Match[str]], around: re.Pattern[str] | None
 ) -> list[re.Match[str]]:
-    """The clause that holds the match, cut to length; else the beginning."""
-    at = 0
-    if around is not None and (match := around.search(text)):
-        at = next(i for i, w in enumerate(words) if w.end() > match.start())
-    first = at
-    while first > 0 and at - first < MAX_QUOTE_WORDS - 4:
-        if words[first - 1].group()[-1] in ",;:.—":
-            break
-        first -= 1
-    if at - first >= MAX_QUOTE_WORDS - 4:
-        first = max(0, at - 4)
-    last = first
-    while last + 1 < len(words) and last - first + 1 < MAX_QUOTE_WORDS:
-        if last >= at and last - first >= 3 and words[last].group()[-1] in ",;:.—":
-            break
-        last += 1
-    return words[first : last + 1]
+    """The clause that holds most of what is looked for, cut to length; else the beginning."""
+    clauses = _clauses(words)
+    if around is not None:
+        marks = [m.start() for m in around.finditer(text)]
+        clauses.sort(key=lambda c: -sum(c[0].start() <= m < c[-1].end() for m in marks))
+    best = clauses[0]
+    at = words.index(best[0])
+    if len(best) < SHORT_CLAUSE:
+        best = words[at : at + MAX_QUOTE_WORDS]
+    return best[:MAX_QUOTE_WORDS]
+
+
+def _clauses(words: list[re.Match[str]]) -> list[list[re.Match[str]]]:
+    """Runs of words up to a comma, colon, semicolon, full stop or dash."""
+    found: list[list[re.Match[str]]] = [[]]
+    for word in words:
+        found[-1].append(word)
+        if word.group()[-1] in ",;:.!?—–" or word.group() in ("->", "→", "-"):
+            found.append([])
+    return [c for c in found if c]
