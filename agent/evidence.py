@@ -189,7 +189,9 @@ class Detector:
             strength = p.strength("error", features)
             floor = _SIDE_SIMILAR if "#" in target.name else _ERROR_SIMILAR
             about = features[_RANK] <= _ERROR_RANK and similar >= floor
-            made = about and complete and not unit.question and p.passes("error", strength)
+            # One sentence has to make the error: two joined ones are too easily misread.
+            alone = unit.span.first == unit.span.last and not unit.question
+            made = alone and about and complete and p.passes("error", strength)
             if not made:
                 return None
             return Found(target.name, unit.span, strength, "met", similar, negative=True)

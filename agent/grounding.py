@@ -1,7 +1,7 @@
 """Finding the passage that stands behind a question, in whatever library is open.
 
-Only passages that really fit are used: above a similarity floor, best the ones the rubric names as
-the criterion's sources, never twice in one interview while another fits.
+Only passages that really fit are used: the ones the rubric names as the criterion's sources, else
+one above a similarity floor; never twice in one interview while another fits.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from knowledge.errors import KnowledgeError
 from knowledge.types import Hit
 
 FITS: Final = 0.5
-NAMED_FITS: Final = 0.30
-CANDIDATES: Final = 8
+NAMED_FITS: Final = 0.25
+CANDIDATES: Final = 40
 _log = logging.getLogger(__name__)
 
 
@@ -53,8 +53,13 @@ class LibraryGrounding:
             return None
         fresh = [h for h in hits if h.passage.id not in shown]
         named = [h for h in fresh if h.passage.id in criterion.sources and h.score >= NAMED_FITS]
-        fitting = named or [h for h in fresh if h.score >= FITS]
+        fitting = named or [h for h in fresh if h.score >= FITS and _traceable(h)]
         return source_of(fitting[0]) if fitting else None
+
+
+def _traceable(hit: Hit) -> bool:
+    """A packaged claim is shown only with its minute; the user's own texts may have none."""
+    return hit.passage.corpus == "user" or hit.passage.start is not None
 
 
 class NoGrounding:

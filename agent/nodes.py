@@ -261,7 +261,7 @@ def _possible(state: State, deps: Deps) -> tuple[str, ...]:
         if (
             name not in state["met"]
             and fits
-            and state["asked"].get(name, 0) < 2
+            and not state["asked"].get(name, 0)
             and LEVELS.index(criterion.level) <= level
             and criterion.behaviour is None
         ):

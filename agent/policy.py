@@ -174,7 +174,8 @@ def _clarify(view: View) -> Decision:
         or view.clock >= view.plan.clarify_seconds * 1.5
     )
     if view.plan.sketch:
-        designed = view.words >= SKETCH_WORDS or (view.points >= SKETCH_POINTS and view.stages >= 2)
+        terse = view.asks <= 1 and view.points >= SKETCH_POINTS and view.stages >= 2
+        designed = terse or view.words >= SKETCH_WORDS
     else:
         designed = view.words >= READY_WORDS
     if designed and view.plan.sketch:
@@ -220,8 +221,8 @@ def _dive(view: View) -> Decision:
     ):
         if view.risks and view.style != "supportive":
             return Decision("probe", "risk", view.risks[0])
-        if view.target_open and view.target in view.possible:
-            return Decision("probe", "possible", view.target)
+        if view.possible:
+            return Decision("probe", "possible", view.possible[0])
         if view.gaps and view.words >= STALL_WORDS:
             return Decision("probe", "gap", view.gaps[0])
         if view.target_open and view.stalls < MAX_STALLS and view.target is not None:

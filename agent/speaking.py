@@ -26,6 +26,7 @@ from agent.wording import Wording, choose, phrase, quote
 
 HANDOVERS_IN_A_ROW = 3
 LEADING_WORDS = 35
+JOINED = 3
 
 
 def brief(state: State, runtime: Runtime[Deps]) -> Update:
@@ -238,7 +239,7 @@ def _probe_wording(state: State, deps: Deps, criterion: Criterion, why: str) -> 
     if why == "risk" and criterion.harder is not None:
         return Wording(f"{criterion.id}.harder#0", criterion.harder)
     place = state["half"].get(criterion.id)
-    if place is not None and why in ("possible", "gap", "dive") and criterion.deeper is not None:
+    if place is not None and why == "possible" and criterion.deeper is not None:
         options = [criterion.deeper, *criterion.probes]
         keys = [f"{criterion.id}.deeper#0", *(f"{criterion.id}#{i}" for i in range(3))]
         best = min(range(len(options)), key=lambda i: (seen.get(keys[i], 0), i))
@@ -261,7 +262,12 @@ def _cue_pattern(criterion: Criterion) -> re.Pattern[str] | None:
 def _reply_lines(deps: Deps, answers: list[Answer]) -> tuple[list[str], bool]:
     lines: list[str] = []
     which = False
+    told_to = -JOINED
     for answer in answers:
+        if answer.outcome == "told":
+            told_to = answer.ask.span.end
+        elif answer.outcome == "yours" and answer.ask.span.start - told_to <= JOINED:
+            continue  # the other half of a question that was answered
         match answer.outcome:
             case "told":
                 lines.append(answer.say)
