@@ -233,7 +233,8 @@ def _dive(view: View) -> Decision:
 def _next_dive(view: View) -> Decision:
     """The highest-value place: an error first, then a contradiction, then the largest gap."""
     spare = view.clock > 0 and _time_left(view) > DIVE_SECONDS and view.dive < MAX_DIVES
-    if view.dive >= view.plan.dives and not spare:
+    spent = view.followups_total >= view.plan.total_followups
+    if spent or (view.dive >= view.plan.dives and not spare):
         return Decision("wrap_up", "end")
     if view.errors:
         return Decision("challenge", "error", view.errors[0])

@@ -262,11 +262,12 @@ def _cue_pattern(criterion: Criterion) -> re.Pattern[str] | None:
 def _reply_lines(deps: Deps, answers: list[Answer]) -> tuple[list[str], bool]:
     lines: list[str] = []
     which = False
-    told_to = -JOINED
+    told_to: int | None = None
     for answer in answers:
         if answer.outcome == "told":
             told_to = answer.ask.span.end
-        elif answer.outcome == "yours" and answer.ask.span.start - told_to <= JOINED:
+        joined = told_to is not None and answer.ask.span.start - told_to <= JOINED
+        if answer.outcome == "yours" and joined:
             continue  # the other half of a question that was answered
         match answer.outcome:
             case "told":

@@ -391,7 +391,9 @@ class Room:
                 self.asked.append(decision.target or "")
                 self.errors += decision.go == "challenge"
                 self.tested = False
-                if decision.why == "dive" or self.phase in ("sketch", "clarify"):
+                if not plan_for(self.minutes, self.style).sketch:
+                    self.phase = "stage" if self.phase == "clarify" else self.phase
+                elif decision.why == "dive" or self.phase in ("sketch", "clarify"):
                     self.phase, self.dive, self.dive_turns = "dive", self.dive + 1, 1
                 elif self.phase == "dive":
                     self.dive_turns += 1
