@@ -33,7 +33,7 @@ from agent.levels import (
 from agent.playbook import Playbook
 from agent.scale import DIMENSIONS, LEVELS, Dimension, Level, Signal, Verdict
 from agent.sentences import Span
-from agent.transcript import Transcript, Turn
+from agent.transcript import Transcript, hints_taken
 from agent.types import Criterion
 
 ENGINE: Final = "offline"
@@ -88,8 +88,9 @@ def grade_transcript(
     """Grade a transcript; ``only``: one answer in one dimension, always graded, no overall."""
     reading = read(transcript, playbook)
     level = level or transcript.level
-    reached = Coverage(transcript.turns, playbook).reached() if only is None else frozenset({only})
-    judged = _judge_all(reading)
+    coverage = Coverage(transcript.turns, playbook)
+    reached = coverage.reached() if only is None else frozenset({only})
+    judged = _judge_all(reading, coverage)
     wanted: Sequence[Dimension] = DIMENSIONS if only is None else (only,)
     share = SOLID_SHARE if only is None else ANSWER_SHARE
     scores = {d: _dimension(d, reading, judged, reached, share) for d in wanted}
@@ -127,13 +128,12 @@ class _Judged:
     weighed: Weighed
 
 
-def _judge_all(reading: Reading) -> Mapping[str, _Judged]:
+def _judge_all(reading: Reading, coverage: Coverage) -> Mapping[str, _Judged]:
     """Verdict per criterion: technical ones first, since manner counts only with substance."""
     playbook = reading.playbook
     best = _best(reading.found)
     nearest = playbook.detector.nearest_all(reading.units) if not reading.foreign else {}
-    coverage = Coverage(reading.transcript.turns, playbook)
-    hints = _hints(reading.transcript.turns)
+    hints = hints_taken(reading.transcript.turns)
     judged: dict[str, _Judged] = {}
     for criterion in (c for c in playbook.criteria if c.behaviour is None):
         verdict, spans, strength = _technical(criterion, best)
@@ -280,14 +280,6 @@ def _sentence(text: str) -> str:
 def _short(text: str, words: int = 24) -> str:
     parts = text.split()
     return " ".join(parts[:words]) + (" ..." if len(parts) > words else "")
-
-
-def _hints(turns: Sequence[Turn]) -> Mapping[str, int]:
-    taken: dict[str, int] = {}
-    for turn in turns:
-        if turn.speaker == "interviewer" and turn.move == "hint" and turn.target:
-            taken[turn.target] = taken.get(turn.target, 0) + 1
-    return taken
 
 
 def _scene(reading: Reading) -> Scene:

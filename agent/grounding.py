@@ -13,7 +13,7 @@ from typing import Final, Protocol
 from agent.records import Source
 from agent.types import Criterion
 from knowledge.errors import KnowledgeError
-from knowledge.types import Hit
+from knowledge.types import Hit, Passage
 
 FITS: Final = 0.5
 NAMED_FITS: Final = 0.25
@@ -54,7 +54,7 @@ class LibraryGrounding:
         fresh = [h for h in hits if h.passage.id not in shown]
         named = [h for h in fresh if h.passage.id in criterion.sources and h.score >= NAMED_FITS]
         fitting = named or [h for h in fresh if h.score >= FITS and _traceable(h)]
-        return source_of(fitting[0]) if fitting else None
+        return source_of(fitting[0].passage) if fitting else None
 
 
 def _traceable(hit: Hit) -> bool:
@@ -70,9 +70,8 @@ class NoGrounding:
         return None
 
 
-def source_of(hit: Hit) -> Source:
-    """A hit as it is kept with a turn."""
-    passage = hit.passage
+def source_of(passage: Passage) -> Source:
+    """A passage as it is kept with a turn."""
     return Source(
         id=passage.id,
         text=passage.text,

@@ -11,11 +11,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from agent.grade import CriterionGrade, DimensionGrade, Flag, Grade
+from agent.grounding import source_of
 from agent.levels import Weighed, level_signal, on_grid, raw_score
 from agent.playbook import Playbook
 from agent.records import Appeal, InterviewRecord, SelfRating, Source, TurnRecord
 from agent.scale import DIMENSIONS, LEVELS, SIGNALS, Dimension, Level, Signal, Stage
-from agent.transcript import Transcript, Turn
+from agent.transcript import Transcript, Turn, hints_taken, seconds_by_stage
 from agent.types import Criterion, Value
 
 SourceOf = Callable[[str], Source | None]
@@ -134,18 +135,14 @@ def build_report(
     from agent.grading import LIMITS
 
     grade = Grade.model_validate(document)
-    hints = _hints(transcript)
+    hints = hints_taken(transcript.turns)
     reviews = tuple(
         _review(d, grade.scores[d], playbook, source_of, rating, hints)
         for d in DIMENSIONS
         if d in grade.scores
     )
     graded = [r for r in reviews if r.score is not None]
-    spent: dict[str, float] = {}
-    for turn in transcript.turns:
-        if turn.speaker == "candidate" and turn.seconds:
-            key = turn.stage or "design"
-            spent[key] = round(spent.get(key, 0.0) + turn.seconds, 1)
+    spent = seconds_by_stage(transcript.turns)
     overall = grade.overall
     return Report(
         title=transcript.title or transcript.id,
@@ -282,14 +279,6 @@ def _not_checked(earned: Sequence[Earned]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(n for n in found if len(n) > 1))[:6]
 
 
-def _hints(transcript: Transcript) -> Mapping[str, int]:
-    taken: dict[str, int] = {}
-    for turn in transcript.turns:
-        if turn.move == "hint" and turn.target:
-            taken[turn.target] = taken.get(turn.target, 0) + 1
-    return taken
-
-
 def _changes(
     grade: Grade, playbook: Playbook, hints: Mapping[str, int], count: int = 3
 ) -> tuple[Change, ...]:
@@ -359,18 +348,7 @@ def packaged_sources() -> SourceOf:
 
     def find(name: str) -> Source | None:
         passage = passages.get(name)
-        if passage is None:
-            return None
-        return Source(
-            id=passage.id,
-            text=passage.text,
-            title=passage.title,
-            section=passage.section,
-            episode=passage.episode,
-            speaker=passage.speaker,
-            start=passage.start,
-            url=passage.url,
-        )
+        return source_of(passage) if passage is not None else None
 
     return find
 

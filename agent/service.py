@@ -18,7 +18,7 @@ from agent.answers import clean_answer
 from agent.content import case_ids, load_case
 from agent.deps import Deps
 from agent.errors import ConflictError, InputError, NotFoundError, StoreError
-from agent.grading import ENGINE, Reading, grade_transcript, read
+from agent.grading import ENGINE, grade_transcript
 from agent.grounding import Grounding, NoGrounding
 from agent.levels import HINT_COST
 from agent.plans import default_style, plan_for
@@ -36,7 +36,7 @@ from agent.scale import Level, Stage, Style
 from agent.settings import OWNER
 from agent.state import restore
 from agent.store import Store
-from agent.transcript import Transcript, Turn
+from agent.transcript import Transcript, Turn, seconds_by_stage
 from knowledge.encoder import Encoder
 
 PROMPT_CHARS: Final = 8_000
@@ -216,7 +216,7 @@ class Interviews:
             visited=tuple(state["visited"]),
             clock=clock,
             total_seconds=record.minutes * 60,
-            stage_seconds=_stage_seconds(turns),
+            stage_seconds=seconds_by_stage(turns),
             hint_cost=self._hint_cost(record, turns, kept),
         )
 
@@ -315,11 +315,6 @@ class Interviews:
         )
         self.store.add_interview(record, rows, grade)
         return record
-
-    def reading(self, interview: str) -> Reading:
-        """The transcript read against its criteria, for reports and rechecks."""
-        record = self.store.interview(interview)
-        return read(self.transcript(interview), self._playbook(record))
 
     def recheck(self, interview: str, criterion: str, turn: int, text: str) -> Appeal:
         """ "I did say this": read the words pointed at against one criterion; both verdicts stay.
@@ -450,16 +445,6 @@ def _turn(row: TurnRecord) -> Turn:
         "fallback_reason": row.fallback_reason,
     }
     return Turn.model_validate(row.extra | {k: v for k, v in fields.items() if v is not None})
-
-
-def _stage_seconds(turns: list[TurnRecord]) -> dict[str, float]:
-    """Answering time by the stage of the question."""
-    spent: dict[str, float] = {}
-    for turn in turns:
-        if turn.speaker == "candidate" and turn.seconds:
-            key = turn.stage or "design"
-            spent[key] = round(spent.get(key, 0.0) + turn.seconds, 1)
-    return spent
 
 
 def _title(prompt: str) -> str:

@@ -9,11 +9,13 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from agent.errors import TranscriptError, WhoIsCandidateError
+from agent.records import TurnRecord
 from agent.scale import Level, Speaker, Stage
 
 MAX_TRANSCRIPT_CHARS = 2_000_000
@@ -201,3 +203,22 @@ def _roles(
     if not for_sure and len(names) == len(against) and against:
         return dict.fromkeys(names, "interviewer")
     raise WhoIsCandidateError(names)
+
+
+def hints_taken(turns: Iterable[Turn]) -> Mapping[str, int]:
+    """How many steps of each criterion's ladder were given."""
+    taken: dict[str, int] = {}
+    for turn in turns:
+        if turn.speaker == "interviewer" and turn.move == "hint" and turn.target:
+            taken[turn.target] = taken.get(turn.target, 0) + 1
+    return taken
+
+
+def seconds_by_stage(turns: Iterable[Turn | TurnRecord]) -> dict[str, float]:
+    """Answering time by the stage of the question; ``design`` where it had none."""
+    spent: dict[str, float] = {}
+    for turn in turns:
+        if turn.speaker == "candidate" and turn.seconds:
+            key = turn.stage or "design"
+            spent[key] = round(spent.get(key, 0.0) + turn.seconds, 1)
+    return spent

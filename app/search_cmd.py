@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from agent.errors import InputError
+from app.prompting import mmss
 from app.services import open_services
 from app.terminals import out_console
 from knowledge.types import CorpusChoice, Hit
@@ -48,7 +49,7 @@ def _print(hits: Sequence[Hit]) -> None:
         passage = hit.passage
         console.print(Text(passage.text))
         start = passage.start
-        minute = f"{int(start) // 60}:{int(start) % 60:02d}" if start is not None else ""
+        minute = mmss(start) if start is not None else ""
         parts = [passage.speaker, passage.title, passage.episode, minute, passage.url]
         console.print(Text("  " + ", ".join(p for p in parts if p), style="dim"))
         console.print()

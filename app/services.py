@@ -21,7 +21,7 @@ from agent.report import Report, SourceOf, build_report, packaged_sources
 from agent.service import Interviews
 from agent.settings import Settings, load_settings, quiet_tracing
 from agent.store import Store
-from agent.transcript import Transcript, read_transcript
+from agent.transcript import read_transcript
 from knowledge.encoder import Encoder, MiniLMEncoder
 from knowledge.types import CorpusChoice, Hit
 
@@ -95,11 +95,6 @@ class Services:
         transcript = read_transcript(json.dumps(kept["transcript"]), "sample")
         playbook = Playbook.load(transcript.case, self.encoder, variant=kept["variant"])
         return build_report(transcript, kept["grade"], playbook, _sources())
-
-    def report_of(self, transcript: Transcript, document: dict[str, object]) -> Report:
-        """The review of a transcript that is not kept."""
-        playbook = playbook_for(transcript, self.encoder)
-        return build_report(transcript, document, playbook, _sources())
 
     def warm(self) -> None:
         """Load the encoder and open the library in the background, while the user reads."""

@@ -28,7 +28,7 @@ def show() -> None:
     if not hits:
         st.write("Nothing found. Try other words.")
     for hit in hits:
-        source = source_of(hit)
+        source = source_of(hit.passage)
         st.html(
             f'<div class="turn"><div class="words">{escape(source.text)}</div>'
             f'<div class="small quiet">{source_link(source)}</div></div>'
