@@ -48,7 +48,7 @@ def case_ids(root: Path | None = None) -> list[str]:
 
 @cache
 def _load_case(folder: Path) -> Case:
-    head = _read(folder / "case.yaml")
+    head = read_yaml(folder / "case.yaml")
     if not isinstance(head, dict):
         raise ContentError(f"{folder / 'case.yaml'}: a mapping is expected at the top.")
     head["facts"] = _read_all(folder / "facts.yaml", Fact)
@@ -77,7 +77,7 @@ def _read_folder(folder: Path) -> tuple[Criterion, ...]:
 
 
 def _read_all(path: Path, model: type[Model]) -> tuple[Model, ...]:
-    rows = _read(path)
+    rows = read_yaml(path)
     if not isinstance(rows, list):
         raise ContentError(f"{path}: a list is expected at the top.")
     found = []
@@ -87,7 +87,8 @@ def _read_all(path: Path, model: type[Model]) -> tuple[Model, ...]:
     return tuple(found)
 
 
-def _read(path: Path) -> Any:
+def read_yaml(path: Path) -> Any:
+    """The file as YAML; ContentError where it cannot be read or parsed."""
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
         return yaml.load(path.read_text(encoding="utf-8"), Loader=loader)  # noqa: S506 - safe loader

@@ -149,7 +149,8 @@ class Fact(Value):
     """One line of the hidden fact sheet.
 
     ``asks`` are questions this fact answers, in varied words; ``terms`` are regular expressions
-    at least one of which must stand in a question before this fact may answer it.
+    at least one of which must stand in a question before this fact may answer it. ``near_asks``
+    are questions that sound alike but ask for something else, which this fact does not answer.
     ``variants`` overrides ``say``/``values`` for a variant of the case.
     """
 
@@ -158,6 +159,7 @@ class Fact(Value):
     stage: Stage
     asks: tuple[Line, ...] = Field(min_length=3)
     terms: tuple[Pattern, ...] = Field(min_length=1)
+    near_asks: tuple[Line, ...] = ()
     say: Line
     values: tuple[FactValue, ...] = ()
     variants: dict[Slug, FactText] = Field(default_factory=dict)

@@ -171,12 +171,12 @@ def test_an_interview_is_typed_left_resumed_and_debriefed(spar: Spar) -> None:
         talk.type("done" + ENTER + ENTER)
         talk.wait("Enter skips.", "framing: ")
         talk.type(ENTER)
-        talk.wait("Graded by offline", "? ")
+        talk.wait("Graded by offline", "Enter leaves.", "\r\n? ")
         talk.type("what now" + ENTER)
-        talk.wait("For example: why data")
+        talk.wait("For example: why data", "\r\n? ")
         for words in ("why data", "change serving", "strong metrics"):
             talk.type(words + ENTER)
-            shown = talk.wait("\r\n", "\r\n? ")
+            shown = talk.wait(words + "\r\n", "\r\n? ")
             answer = shown.rsplit(words, 1)[1].removesuffix("? ")
             assert len(answer.strip()) > 20
         talk.type(ENTER)
