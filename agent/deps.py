@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from agent.grounding import Grounding
 from agent.plans import Plan, plan_for, stage_practice
@@ -33,6 +33,20 @@ class Deps:
         """The plan of this interview's length and style."""
         plan = plan_for(self.interview.minutes, self.interview.style)
         return stage_practice(plan) if self.interview.kind == "stage" else plan
+
+
+class NodeRuntime(Protocol):
+    """What a node sees of LangGraph's ``Runtime``, so that nodes can be imported without it."""
+
+    @property
+    def context(self) -> Deps:
+        """What to work with."""
+        ...
+
+    @property
+    def stream_writer(self) -> Callable[[Any], None]:
+        """Takes each piece of what is said."""
+        ...
 
 
 Update = dict[str, Any]

@@ -7,7 +7,8 @@ chooses the next move by pure policy.
 The turn rows are the only durable truth. Each interviewer row keeps a snapshot of the graph's small
 state, so a step restores it into a fresh in-memory thread, lets it reach its interrupt and resumes
 it with the committed answer: nothing has to be recovered after a kill, and a redo is a new thread
-seeded from an earlier row.
+seeded from an earlier row. The opening turn needs no routing: ``agent.opening`` runs its two nodes
+before this module, and LangGraph with it, is imported.
 """
 
 from __future__ import annotations
@@ -19,19 +20,25 @@ from typing import Any
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
-from langgraph.types import Command
+from langgraph.types import Command, interrupt
 
 from agent import nodes, speaking
-from agent.deps import Deps
-from agent.state import State, new_state, restore
+from agent.deps import Deps, Update
+from agent.state import State, restore
 
 MAX_STEPS = 40
+
+
+def await_answer(state: State) -> Update:
+    """Wait for the candidate; resumed with the seq of the committed row."""
+    seq = interrupt({"after": state["seq"]})
+    return {"seq": int(seq)}
 
 
 def build_graph() -> StateGraph[State, Deps, State, State]:
     """The uncompiled graph; callers supply the checkpointer."""
     graph: StateGraph[State, Deps, State, State] = StateGraph(State, context_schema=Deps)
-    graph.add_node("await_answer", nodes.await_answer)
+    graph.add_node("await_answer", await_answer)
     graph.add_node("note", nodes.note)
     graph.add_node("route", nodes.route)
     graph.add_node("reply", speaking.reply)
@@ -59,28 +66,17 @@ def _compiled() -> CompiledStateGraph[State, Deps, State, State]:
     return build_graph().compile(checkpointer=InMemorySaver())
 
 
-def begin(deps: Deps) -> Iterator[str]:
-    """Run to the first question; yields its text in pieces, after the row was committed."""
-    yield from _run(deps, new_state(deps.interview.id))
-
-
 def resume(deps: Deps, kept: dict[str, Any], seq: int) -> Iterator[str]:
     """Deliver the committed row ``seq`` to the state kept with the question before it."""
     state = restore(deps.interview.id, kept)
-    yield from _run(deps, state, seq)
-
-
-def _run(deps: Deps, state: State, seq: int | None = None) -> Iterator[str]:
     graph = _compiled()
     saver = graph.checkpointer
     thread = f"{state['interview']}:{id(state)}"
     config: Any = {"configurable": {"thread_id": thread}, "recursion_limit": MAX_STEPS}
-    step: Any = state
     try:
-        if seq is not None:
-            graph.update_state(config, state, as_node="commit")
-            graph.invoke(None, config, context=deps)
-            step = Command(resume=seq)
+        graph.update_state(config, state, as_node="commit")
+        graph.invoke(None, config, context=deps)
+        step: Any = Command(resume=seq)
         for piece in graph.stream(step, config, context=deps, stream_mode="custom"):
             yield str(piece)
     finally:

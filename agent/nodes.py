@@ -1,4 +1,4 @@
-"""The graph's nodes that listen and decide: brief, await_answer, note, route, grade, report.
+"""The graph's nodes that listen and decide: note, route, grade, report.
 
 Nodes that speak are in ``agent.speaking``. Each node is thin: it reads rows, calls a pure function
 and returns an update of plain values. Every row is keyed (interview, seq), so a node that runs
@@ -9,10 +9,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, cast
 
-from langgraph.runtime import Runtime
-from langgraph.types import interrupt
-
-from agent.deps import Deps, Update
+from agent.deps import Deps, NodeRuntime, Update
 from agent.errors import ConflictError, StoreError
 from agent.hygiene import Heard
 from agent.noting import Notes, note_answer
@@ -27,13 +24,7 @@ from agent.types import Criterion
 SKIPPED = 9
 
 
-def await_answer(state: State) -> Update:
-    """Wait for the candidate; resumed with the seq of the committed row."""
-    seq = interrupt({"after": state["seq"]})
-    return {"seq": int(seq)}
-
-
-def note(state: State, runtime: Runtime[Deps]) -> Update:
+def note(state: State, runtime: NodeRuntime) -> Update:
     """Read the committed row: coverage, errors, questions, the clock."""
     deps = runtime.context
     row = deps.store.turn(state["interview"], state["seq"])
@@ -97,7 +88,7 @@ def _noted_answer(state: State, deps: Deps, row: TurnRecord) -> Update:
     }
 
 
-def route(state: State, runtime: Runtime[Deps]) -> Update:
+def route(state: State, runtime: NodeRuntime) -> Update:
     """Decide the next move; pure policy over what was noted."""
     decision = decide(view_of(state, runtime.context))
     return {
@@ -118,7 +109,7 @@ def next_node(state: State) -> Next:
     return cast(Next, state["decision"]["go"])
 
 
-def grade(state: State, runtime: Runtime[Deps]) -> Update:
+def grade(state: State, runtime: NodeRuntime) -> Update:
     """Grade once; a grade that is already kept stays the grade of this interview."""
     deps = runtime.context
     if not deps.store.grades(state["interview"]):
@@ -130,7 +121,7 @@ def grade(state: State, runtime: Runtime[Deps]) -> Update:
     return {"phase": "over"}
 
 
-def report(state: State, runtime: Runtime[Deps]) -> Update:
+def report(state: State, runtime: NodeRuntime) -> Update:
     """Close the interview: from here on its review is open."""
     deps = runtime.context
     current = deps.store.interview(state["interview"])

@@ -137,7 +137,7 @@ class Interviews:
         record = self.store.interview(interview)
         if self.store.turns(interview):
             return
-        from agent.graph import begin
+        from agent.opening import begin
 
         yield from begin(self.deps(record))
 

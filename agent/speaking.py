@@ -10,10 +10,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from langgraph.runtime import Runtime
-
 from agent.clarify import Answer, Ask
-from agent.deps import Deps, Update
+from agent.deps import Deps, NodeRuntime, Update
 from agent.errors import ConflictError
 from agent.nodes import decision_of, gaps, span_text
 from agent.plans import Plan, leads
@@ -29,7 +27,7 @@ LEADING_WORDS = 35
 JOINED = 3
 
 
-def brief(state: State, runtime: Runtime[Deps]) -> Update:
+def brief(state: State, runtime: NodeRuntime) -> Update:
     """Set the problem."""
     deps = runtime.context
     text = deps.interview.prompt
@@ -38,7 +36,7 @@ def brief(state: State, runtime: Runtime[Deps]) -> Update:
     return _speak(state, runtime, Wording("", text), "brief")
 
 
-def ask(state: State, runtime: Runtime[Deps]) -> Update:
+def ask(state: State, runtime: NodeRuntime) -> Update:
     """Ask for more, hand over, repeat or open the stage."""
     deps = runtime.context
     decision = decision_of(state)
@@ -58,7 +56,7 @@ def ask(state: State, runtime: Runtime[Deps]) -> Update:
     return _open_stage(state, runtime)
 
 
-def reply(state: State, runtime: Runtime[Deps]) -> Update:
+def reply(state: State, runtime: NodeRuntime) -> Update:
     """Answer the questions and assumptions in order; the follow-up comes in the same turn."""
     deps = runtime.context
     row = deps.store.turn(state["interview"], state["seq"])
@@ -80,7 +78,7 @@ def reply(state: State, runtime: Runtime[Deps]) -> Update:
     }
 
 
-def probe(state: State, runtime: Runtime[Deps]) -> Update:
+def probe(state: State, runtime: NodeRuntime) -> Update:
     """One question: on a gap, one level deeper on a half-covered point, harder on a risk."""
     deps = runtime.context
     decision = decision_of(state)
@@ -94,7 +92,7 @@ def probe(state: State, runtime: Runtime[Deps]) -> Update:
     return update | _counted(state, criterion, deps.plan, dive=decision.why == "dive")
 
 
-def challenge(state: State, runtime: Runtime[Deps]) -> Update:
+def challenge(state: State, runtime: NodeRuntime) -> Update:
     """The consequence of what was said, a contradiction, or a changed number."""
     deps = runtime.context
     decision = decision_of(state)
@@ -118,7 +116,7 @@ def challenge(state: State, runtime: Runtime[Deps]) -> Update:
     return update | _counted(state, criterion, deps.plan, dive=fresh)
 
 
-def hint(state: State, runtime: Runtime[Deps]) -> Update:
+def hint(state: State, runtime: NodeRuntime) -> Update:
     """The next step of the current criterion's ladder."""
     deps = runtime.context
     criterion = hinted(state, deps)
@@ -146,7 +144,7 @@ def hinted(state: State, deps: Deps) -> Criterion | None:
     return deps.playbook.by_id[open_here[0]] if open_here else None
 
 
-def move_on(state: State, runtime: Runtime[Deps]) -> Update:
+def move_on(state: State, runtime: NodeRuntime) -> Update:
     """Change the stage or the phase; what is said about it is the ask node's."""
     decision = decision_of(state)
     update: Update = {"target": "", "dive_turns": 0, "stalls": 0}
@@ -174,7 +172,7 @@ def move_on(state: State, runtime: Runtime[Deps]) -> Update:
     }
 
 
-def twist(state: State, runtime: Runtime[Deps]) -> Update:
+def twist(state: State, runtime: NodeRuntime) -> Update:
     """A changed constraint or an incident, once."""
     deps = runtime.context
     twists = deps.playbook.twists
@@ -190,13 +188,13 @@ def twist(state: State, runtime: Runtime[Deps]) -> Update:
     }
 
 
-def wrap_up(state: State, runtime: Runtime[Deps]) -> Update:
+def wrap_up(state: State, runtime: NodeRuntime) -> Update:
     """The closing question."""
     said = _speak(state, runtime, _phrase(runtime.context, "wrap_up"), "wrap_up", stage="wrap_up")
     return said | {"phase": "wrap_up", "stage": "wrap_up"}
 
 
-def _open_stage(state: State, runtime: Runtime[Deps]) -> Update:
+def _open_stage(state: State, runtime: NodeRuntime) -> Update:
     """The invitation to sketch, a handover to a leading candidate, or the stage's question."""
     deps = runtime.context
     if state["phase"] == "sketch":
@@ -323,7 +321,7 @@ def _last_line(state: State, deps: Deps) -> str:
 
 def _speak(
     state: State,
-    runtime: Runtime[Deps],
+    runtime: NodeRuntime,
     wording: Wording,
     move: Move,
     *,
@@ -373,7 +371,7 @@ def _spoken_stage(state: State, criterion: Criterion | None) -> Stage | None:
     return None if state["phase"] in ("clarify", "sketch") else state["stage"]
 
 
-def commit(state: State, runtime: Runtime[Deps]) -> Update:
+def commit(state: State, runtime: NodeRuntime) -> Update:
     """Write the composed turn with the state after it, then stream it."""
     deps = runtime.context
     pending: dict[str, Any] = state["pending"]

@@ -97,11 +97,13 @@ class Services:
         return build_report(transcript, kept["grade"], playbook, _sources())
 
     def warm(self) -> None:
-        """Load the encoder and open the library in the background, while the user reads."""
+        """Load the state machine and the encoder, and open the library, while the user reads."""
 
         def load() -> None:
+            from agent.opening import preload
             from knowledge.errors import KnowledgeError
 
+            preload()
             try:
                 self.encoder.encode(["warm"])
                 self.library.opened()

@@ -13,6 +13,7 @@ from langgraph.errors import GraphInterrupt
 from langgraph.runtime import Runtime
 from langgraph.types import Command
 
+from agent import graph as graph_module
 from agent import nodes, speaking
 from agent.clarify import asks_in
 from agent.errors import ConflictError, StoreError
@@ -117,10 +118,30 @@ def test_waiting_is_all_that_await_answer_does(service):
     service.accept(record.id, 0, "How many reviewers do we have?")
     graph.invoke(Command(resume=1), config, context=deps)
     assert [t.speaker[0] for t in service.store.turns(record.id)] == ["i", "c", "i"]
-    names = nodes.await_answer.__code__.co_names
+    names = graph_module.await_answer.__code__.co_names
     assert set(names) <= {"interrupt", "int"}
     with pytest.raises((RuntimeError, GraphInterrupt, KeyError)):
-        nodes.await_answer(new_state(record.id))
+        graph_module.await_answer(new_state(record.id))
+
+
+def test_the_opening_is_what_the_graph_would_say(service, make_service):
+    """Spoken without LangGraph: the same row and snapshot, piece by piece, and never twice."""
+    record = service.create(Setup(minutes=12, seed=1))
+    pieces = list(service.begin(record.id))
+    assert len(pieces) > 10
+    assert list(service.begin(record.id)) == []
+    other = make_service()
+    twin = other.create(Setup(minutes=12, seed=1))
+    graph = build_graph().compile(checkpointer=InMemorySaver())
+    config: Any = {"configurable": {"thread_id": "t"}}
+    said = list(
+        graph.stream(new_state(twin.id), config, context=other.deps(twin), stream_mode="custom")
+    )
+    assert said == pieces
+    rows = [s.store.turns(r.id)[0] for s, r in ((service, record), (other, twin))]
+    assert rows[0].model_copy(update={"interview": "", "at": rows[1].at}) == rows[1].model_copy(
+        update={"interview": ""}
+    )
 
 
 def test_note_and_route_write_nothing(service):
