@@ -110,7 +110,7 @@ class Detector:
             for column, target in enumerate(self.targets):
                 like = float(similar[row, column])
                 place = float(rank[row, column])
-                if place > _MET_RANK or like < _FLOOR or not target.mentioned(unit.span.text):
+                if place > _MET_RANK or like < _FLOOR:
                     found.append(None)
                     continue
                 miss = float(near[row, column]) if target.near else None
@@ -180,8 +180,10 @@ class Detector:
         return self._parameters.cut["met"]
 
     def _judged(self, target: Target, unit: Unit, features: tuple[float, ...]) -> Found | None:
-        if target.denied(unit.span.text):
-            return None
+        found = self._verdict(target, unit, features)
+        return None if found is None or target.denied(unit.span.text) else found
+
+    def _verdict(self, target: Target, unit: Unit, features: tuple[float, ...]) -> Found | None:
         complete = features[_COMPLETE] == 1.0
         similar = features[_SIMILAR]
         p = self._parameters

@@ -137,19 +137,22 @@ class Target:
     def denied(self, text: str) -> bool:
         """A warning against the error (negative), or a rejection of the idea (positive)."""
         pattern = _WARNS if self.negative else _REJECTS
-        if not self.negative and not self._may_reject:
+        if (not self.negative and not self._may_reject) or pattern.search(text) is None:
             return False
         clauses = [c for c in _CLAUSE.split(text) if c and self._any.search(c)]
         return any(pattern.search(c) for c in clauses)
 
     def features(
         self, text: str, similar: float, near: float | None, statement: float, rank: float
-    ) -> tuple[float, ...]:
-        """The model's inputs in the order of FEATURES; ``near`` None: no near misses known.
+    ) -> tuple[float, ...] | None:
+        """The model's inputs in the order of FEATURES; None where no concept stands in the text.
 
-        ``rank`` is this target's place among all by ``similar``, from 0 (the most similar) to 1.
+        ``near`` None: no near misses known. ``rank`` is this target's place among all by
+        ``similar``, from 0 (the most similar) to 1.
         """
         concepts = self.concepts(text)
+        if concepts == 0.0:
+            return None
         return (
             similar,
             similar - near if near is not None else NEUTRAL_MARGIN,

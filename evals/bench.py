@@ -29,6 +29,10 @@ ROOT: Final = Path(__file__).parent.parent
 STARTS: Final = 5
 QUERIES: Final = 50
 SYNTHETIC: Final = 50_000
+VOCABULARY: Final = 20_000
+PASSAGE_WORDS: Final = 160
+TOPICS: Final = ("labels", "latency", "rollout", "drift", "baseline", "threshold", "features")
+TALKED: Final = (*TOPICS, "handle", "system", "demand", "moves")
 LONG_TURNS: Final = 40
 LONG_WORDS: Final = 300
 ANSWER: Final = (
@@ -103,8 +107,8 @@ def retrieval() -> Iterator[tuple[str, str, str, str]]:
     with _folder() as folder:
         stand_in = RandomVectors()
         passages = [
-            Passage(id=f"s{i}", corpus="user", text=_query(i), source_id="s", title="synthetic")
-            for i in range(SYNTHETIC)
+            Passage(id=f"s{i}", corpus="user", text=text, source_id="s", title="synthetic")
+            for i, text in enumerate(_talk(SYNTHETIC))
         ]
         with Library.from_passages(folder, passages, stand_in) as library:
             found = _searches(library)
@@ -172,9 +176,19 @@ def _size(folder: Path) -> int:
     return sum(p.stat().st_size for p in folder.glob("spar.sqlite3*"))
 
 
+def _talk(passages: int) -> Iterator[str]:
+    """Passages of 160 words whose frequencies fall as those of speech do (Zipf's law); the words
+    of the queries are among the commonest that are no function words."""
+    words = np.asarray([f"word{i}" for i in range(VOCABULARY)], dtype=object)
+    words[50 : 50 + len(TALKED)] = TALKED
+    share = 1 / np.arange(1, VOCABULARY + 1) ** 1.05
+    rng = np.random.default_rng(0)
+    for _ in range(passages):
+        yield " ".join(words[rng.choice(VOCABULARY, PASSAGE_WORDS, p=share / share.sum())])
+
+
 def _query(i: int) -> str:
-    topics = ("labels", "latency", "rollout", "drift", "baseline", "threshold", "features")
-    return f"how would you handle {topics[i % 7]} for system {i} when demand moves"
+    return f"how would you handle {TOPICS[i % len(TOPICS)]} for system {i} when demand moves"
 
 
 def _row(name: str, seconds: list[float], target: str) -> tuple[str, str, str, str]:

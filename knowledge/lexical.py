@@ -18,6 +18,10 @@ CREATE VIRTUAL TABLE body USING fts5(text, heading, cues, tokenize='porter unico
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT);
 """
 _MAX_TERMS = 64
+# Ranking costs about 1.5 ms per thousand matching passages; words past this many add little.
+MAX_RANKED = 8_000
+_ALWAYS_RANKED = 2
+_MAX_COUNTED = 20_000
 _WORD = re.compile(r"[^\W_]+")
 _STOP_WORDS = frozenset(
     re.findall(
@@ -60,10 +64,12 @@ class LexicalIndex:
     Every method raises IndexUnavailable when the file is broken; ``reset`` starts it afresh.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, max_ranked: int = MAX_RANKED) -> None:
         self._path = path
+        self._max_ranked = max_ranked
         self._lock = threading.RLock()
         self._db: sqlite3.Connection | None = None
+        self._frequencies: dict[str, int] = {}  # of the file as it is; forgotten with a change
 
     def state(self, corpus: str) -> str | None:
         """What ``mark`` recorded for a corpus; null when nothing was."""
@@ -77,6 +83,7 @@ class LexicalIndex:
             _delete(db, [row[0] for row in old])
             _insert(db, entries)
             _mark(db, corpus, state)
+            self._frequencies.clear()
 
     def update(
         self, corpus: str, entries: Sequence[Entry], gone: Sequence[str], state: str
@@ -86,6 +93,7 @@ class LexicalIndex:
             _delete(db, [*gone, *(entry.passage.id for entry in entries)])
             _insert(db, entries)
             _mark(db, corpus, state)
+            self._frequencies.clear()
 
     def count(self, corpus: str) -> int:
         """Passages of a corpus, counted in the word index itself."""
@@ -95,7 +103,12 @@ class LexicalIndex:
     def search(
         self, terms: Sequence[str], limit: int, corpus: CorpusChoice, topics: Sequence[str] | None
     ) -> list[Match]:
-        """Passages holding any of the terms, best first."""
+        """Passages holding any of the terms, best first.
+
+        Where the terms match a great many passages, the commonest ones are left out: they say
+        least and cost most.
+        """
+        terms = self._affordable(terms)
         if not terms:
             return []
         where, parameters = ["body MATCH ?"], [match_expression(terms)]
@@ -112,6 +125,27 @@ class LexicalIndex:
         )
         return [Match(row[0], -float(row[1])) for row in self._read(sql, (*parameters, limit))]
 
+    def _affordable(self, terms: Sequence[str]) -> list[str]:
+        """The rarest terms that together match at most ``max_ranked`` passages, two at least."""
+        counted = sorted((self._passages_with(t), n, t) for n, t in enumerate(terms))
+        found = [(count, term) for count, _, term in counted if count]
+        ranked = 0
+        kept = []
+        for count, term in found:
+            ranked += count
+            if len(kept) >= _ALWAYS_RANKED and ranked > self._max_ranked:
+                break
+            kept.append(term)
+        return kept
+
+    def _passages_with(self, term: str) -> int:
+        if term not in self._frequencies:
+            if len(self._frequencies) >= _MAX_COUNTED:
+                self._frequencies.clear()
+            sql = "SELECT count(*) FROM body WHERE body MATCH ?"
+            self._frequencies[term] = int(self._read(sql, (match_expression([term]),))[0][0])
+        return self._frequencies[term]
+
     def reset(self) -> None:
         """Throw the file away; the next call starts an empty one."""
         self.close()
@@ -124,6 +158,7 @@ class LexicalIndex:
     def close(self) -> None:
         """Release the file; a later call opens it again."""
         with self._lock:
+            self._frequencies.clear()
             if self._db is not None:
                 self._db.close()
                 self._db = None

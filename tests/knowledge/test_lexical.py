@@ -78,6 +78,25 @@ def test_filters(index: LexicalIndex):
     assert index.search(terms, 5, "user", []) == []
 
 
+def test_the_commonest_words_are_left_out_where_too_many_passages_match(
+    tmp_path: Path, user_passage: Callable[..., Passage]
+):
+    texts = ["common often rare", "common often", "common often", "common", "common seldom"]
+    entries = [Entry(passage=user_passage(f"p{n}", text)) for n, text in enumerate(texts)]
+    terms = ["common", "often", "rare", "seldom", "unknown"]
+    found = {}
+    for ranked in (100, 5):
+        index = LexicalIndex(tmp_path / f"{ranked}.sqlite3", max_ranked=ranked)
+        index.replace("user", entries, "1")
+        found[ranked] = [m.id for m in index.search(terms, 9, "all", None)]
+        assert index.search(["common"], 9, "all", None)  # a word by itself is always looked up
+        index.update("user", [], ["p0"], "2")
+        assert "p0" not in [m.id for m in index.search(terms, 9, "all", None)]
+        index.close()
+    assert set(found[100]) == {"p0", "p1", "p2", "p3", "p4"}
+    assert set(found[5]) == {"p0", "p1", "p2", "p4"}
+
+
 def test_state_update_and_broken_file(tmp_path: Path, user_passage: Callable[..., Passage]):
     index = LexicalIndex(tmp_path / "lexical.sqlite3")
     assert index.state("user") is None
