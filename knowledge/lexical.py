@@ -130,7 +130,7 @@ class LexicalIndex:
         counted = sorted((self._passages_with(t), n, t) for n, t in enumerate(terms))
         found = [(count, term) for count, _, term in counted if count]
         ranked = 0
-        kept = []
+        kept: list[str] = []
         for count, term in found:
             ranked += count
             if len(kept) >= _ALWAYS_RANKED and ranked > self._max_ranked:

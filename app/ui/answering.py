@@ -13,6 +13,7 @@ import streamlit as st
 
 from agent.errors import ConflictError, SparError
 from agent.records import Act
+from app.ui.drafting import typing_seconds
 from app.ui.frame import services
 
 _SHOWN = "question-shown"
@@ -60,9 +61,16 @@ def send(interview: str, question_seq: int, key: str) -> None:
 
 def submit(interview: str, question_seq: int, act: Act, text: str = "") -> None:
     """Commit an act; whatever goes wrong, the text is still there afterwards."""
+    spent = seconds(interview, question_seq)
+    typed = typing_seconds(interview, question_seq) if act == "answer" else None
     try:
         services().interviews.accept(
-            interview, question_seq, text, act=act, seconds=seconds(interview, question_seq)
+            interview,
+            question_seq,
+            text,
+            act=act,
+            seconds=spent,
+            typing_seconds=min(typed, spent) if typed is not None and spent is not None else None,
         )
     except ConflictError as error:
         if text:  # a command that came too late has nothing to keep: the page shows what is

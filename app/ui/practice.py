@@ -11,7 +11,7 @@ from agent.levels import HINT_COST
 from agent.records import TurnRecord
 from agent.scale import TECHNICAL
 from agent.service import Standing
-from app.ui import answering
+from app.ui import answering, drafting
 from app.ui.frame import (
     PRACTICE,
     REVIEW,
@@ -61,6 +61,7 @@ def show() -> None:
             _controls(standing)
         if held is None:
             _ask(interview, standing.question_seq)
+            drafting.watch(interview, standing.question_seq)
 
 
 def _head(standing: Standing) -> None:

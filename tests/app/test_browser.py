@@ -20,6 +20,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from agent.service import Setup
+from agent.store import Store
 from app.services import open_services
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(170)]
@@ -210,6 +211,36 @@ def _refresh_continues(page: Page) -> None:
     assert page.locator(".turn .words").all_inner_texts() == before
     expect(page.get_by_test_id("stChatInputTextArea")).to_be_visible()
     expect(page.locator(".clock")).to_contain_text("/ 12:00")
+
+
+def test_a_draft_outlives_a_reload_and_typing_is_timed(site: Site, context: BrowserContext) -> None:
+    page = context.new_page()
+    page.goto(site.url)
+    page.get_by_role("button", name="Start 12 minutes").click()
+    box = page.get_by_test_id("stChatInputTextArea")
+    expect(box).to_be_visible()
+    settled(page)
+    box.press_sequentially("How late do labels", delay=40)
+    page.reload()
+    expect(box).to_have_value("How late do labels")
+    settled(page)
+    box.press("End")
+    box.press_sequentially(" arrive, and how many reviewers are there?", delay=40)
+    box.press("Enter")
+    expect(page.locator(".turn.interviewer")).to_have_count(2)
+    expect(page.locator(".turn.candidate .words")).to_have_text(
+        "How late do labels arrive, and how many reviewers are there?"
+    )
+    page.reload()
+    expect(page.locator(".turn.interviewer")).to_have_count(2)
+    settled(page)
+    expect(box).to_have_value("")
+    store = Store.open(f"sqlite:///{site.data / 'spar.sqlite3'}")
+    answer = store.turns(page.url.partition("interview=")[2])[1]
+    store.close()
+    assert answer.typing_seconds is not None
+    assert answer.seconds is not None
+    assert 0.5 < answer.typing_seconds <= answer.seconds
 
 
 def _end(page: Page) -> None:
