@@ -205,6 +205,57 @@ def search(
     command.search(query, batch, k=k, corpus=corpus, as_json=as_json)
 
 
+@app.command(epilog="Example: spar ingest ~/podcasts/_podcast notes.md")
+def ingest(
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Files or folders.")],
+    as_json: JsonFlag = False,
+) -> None:
+    """Take in your own podcasts and guides (.md, .txt, .srt, .vtt, .pdf); again is safe."""
+    from app import sources_cmd as command
+
+    raise typer.Exit(command.take_in(paths, as_json=as_json))
+
+
+sources_app = typer.Typer(
+    name="sources",
+    help="Your own podcasts and guides: list them, read one, forget one.",
+    rich_markup_mode=None,
+    invoke_without_command=True,
+    epilog="Example: spar sources remove my-episode-3fa9c1 --yes",
+)
+app.add_typer(sources_app)
+
+
+@sources_app.callback()
+def sources(context: typer.Context, as_json: JsonFlag = False) -> None:
+    """List what was ingested."""
+    if context.invoked_subcommand is None:
+        from app import sources_cmd as command
+
+        command.list_sources(as_json=as_json)
+
+
+@sources_app.command("show", epilog="Example: spar sources show my-episode-3fa9c1")
+def sources_show(
+    source_id: Annotated[str, typer.Argument(metavar="SOURCE")], as_json: JsonFlag = False
+) -> None:
+    """One source, passage by passage."""
+    from app import sources_cmd as command
+
+    command.show_source(source_id, as_json=as_json)
+
+
+@sources_app.command("remove", epilog="Example: spar sources remove my-episode-3fa9c1 --yes")
+def sources_remove(
+    source_id: Annotated[str, typer.Argument(metavar="SOURCE")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Forget a source; its file is not touched."""
+    from app import sources_cmd as command
+
+    command.remove_source(source_id, yes=yes)
+
+
 @app.command(epilog="Example: spar doctor --json")
 def doctor(as_json: JsonFlag = False) -> None:
     """Say which engine is active and why, and whether everything Spar needs works."""

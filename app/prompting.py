@@ -14,6 +14,7 @@ from agent.records import SelfRating
 from agent.report import Report
 from agent.scale import DIMENSIONS, TECHNICAL, Dimension
 from agent.service import Standing
+from app.times import clock
 
 if TYPE_CHECKING:
     from prompt_toolkit import PromptSession
@@ -126,8 +127,7 @@ def _bindings() -> KeyBindings:
 
 def toolbar(standing: Standing, waiting: float) -> str:
     """Clock, the rail at mid, and what a hint would cost."""
-    clock = f"{mmss(standing.clock + waiting)} of {mmss(standing.total_seconds)}"
-    parts = [clock]
+    parts = [f"{clock(standing.clock + waiting)} of {clock(standing.total_seconds)}"]
     if standing.record.level == "mid":
         parts.append(rail(standing))
     if standing.hint_cost is not None:
@@ -141,11 +141,6 @@ def rail(standing: Standing) -> str:
         f"[{s}]" if s == standing.stage else s if s in standing.visited else f"({s})"
         for s in TECHNICAL
     )
-
-
-def mmss(seconds: float) -> str:
-    """Seconds as m:ss."""
-    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
 
 
 def ask_rating(interview: str) -> SelfRating | None:

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from agent.errors import InputError
-from app.prompting import mmss
 from app.services import open_services
 from app.terminals import out_console
+from app.times import clock
 from knowledge.types import CorpusChoice, Hit
 
 
@@ -49,7 +49,7 @@ def _print(hits: Sequence[Hit]) -> None:
         passage = hit.passage
         console.print(Text(passage.text))
         start = passage.start
-        minute = mmss(start) if start is not None else ""
+        minute = clock(start) if start is not None else ""
         parts = [passage.speaker, passage.title, passage.episode, minute, passage.url]
         console.print(Text("  " + ", ".join(p for p in parts if p), style="dim"))
         console.print()

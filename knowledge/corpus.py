@@ -158,6 +158,7 @@ def _passage(note: Note, source: Source, sources: Mapping[str, Source]) -> Passa
         episode=told_in.episode,
         speaker=note.speaker,
         start=note.start,
+        approximate=note.approximate,
         url=told_in.link(note.start),
         topics=note.topics,
     )

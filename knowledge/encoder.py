@@ -78,7 +78,8 @@ def check_file(path: Path, sha256: str, what: str) -> None:
 class MiniLMEncoder:
     """all-MiniLM-L6-v2, loaded on the first text; safe to share between threads.
 
-    ``cache_size`` bounds how many texts are remembered (1.5 kB each).
+    ``cache_size`` bounds how many texts are remembered (1.5 kB each), ``threads`` how many work
+    on one text.
     """
 
     def __init__(
@@ -86,10 +87,12 @@ class MiniLMEncoder:
         model: Path | None = None,
         vocabulary: Path | None = None,
         cache_size: int = 20_000,
+        threads: int = _THREADS,
     ) -> None:
         self._model = model
         self._vocabulary = vocabulary
         self._cache_size = cache_size
+        self._threads = threads
         self._cache: OrderedDict[str, Vectors] = OrderedDict()
         self._lock = threading.Lock()
         self._load_lock = threading.Lock()
@@ -147,19 +150,21 @@ class MiniLMEncoder:
         with self._load_lock:
             if self._loaded is None:
                 self._loaded = _load_model(
-                    self._model or model_path(), self._vocabulary or vocabulary_path()
+                    self._model or model_path(),
+                    self._vocabulary or vocabulary_path(),
+                    self._threads,
                 )
             return self._loaded
 
 
-def _load_model(model: Path, vocabulary: Path) -> tuple[Any, BertWordPieceTokenizer]:
+def _load_model(model: Path, vocabulary: Path, threads: int) -> tuple[Any, BertWordPieceTokenizer]:
     check_file(model, MODEL_SHA256, "encoder model")
     check_file(vocabulary, VOCABULARY_SHA256, "encoder vocabulary")
     import onnxruntime
     from tokenizers import BertWordPieceTokenizer
 
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = _THREADS
+    options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = _ONNX_FATAL_ONLY
     session = onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])

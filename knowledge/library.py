@@ -22,7 +22,7 @@ from knowledge.errors import CorpusError, IndexUnavailable
 from knowledge.fusion import Candidate, Ranker, weighted
 from knowledge.indexes import Content, DerivedIndexes
 from knowledge.store import PassageStore
-from knowledge.types import CorpusChoice, Entry, Hit, Passage
+from knowledge.types import CorpusChoice, Entry, Hit, Passage, SourceRecord
 from knowledge.vectors import content_hash, load_vectors, packaged_vectors_path
 
 if TYPE_CHECKING:
@@ -149,11 +149,31 @@ class Library:
         unique = list({passage.id: passage for passage in passages}.values())
         if not unique:
             return
-        vectors = self._encoder.encode([passage.text for passage in unique])
+        vectors = self._encoder.encode([indexed_text(passage) for passage in unique])
         with self._exclusive():
             self._follow_other_processes()
             self._store.upsert(unique, vectors, self._encoder.fingerprint)
             self._apply([Entry(passage=passage) for passage in unique], vectors, [])
+
+    def replace_source(
+        self, source: SourceRecord, passages: Sequence[Passage], vectors: Vectors
+    ) -> None:
+        """Make ``passages`` all there is of a user source, in one step.
+
+        ``vectors`` are those of ``indexed_text`` of each, made with this library's encoder.
+        """
+        with self._exclusive():
+            self._follow_other_processes()
+            gone = self._store.replace_source(source, passages, vectors, self._encoder.fingerprint)
+            self._apply([Entry(passage=passage) for passage in passages], vectors, gone)
+
+    def sources(self) -> list[SourceRecord]:
+        """The user's sources, by id."""
+        return self._store.sources()
+
+    def source_passages(self, source_id: str) -> list[Passage]:
+        """A user source's passages in the order of the file."""
+        return self._store.of_source(source_id)
 
     def remove_source(self, source_id: str) -> int:
         """Forget a user source; how many passages it had."""
@@ -244,7 +264,7 @@ class Library:
         vectors = np.empty((len(rows), DIMENSION), dtype=np.float32)
         for n, (passage, made_by, vector) in enumerate(rows):
             current = made_by == self._encoder.fingerprint
-            vectors[n] = vector if current else self._encoder.encode([passage.text])[0]
+            vectors[n] = vector if current else self._encoder.encode([indexed_text(passage)])[0]
         return [Entry(passage=row[0]) for row in rows], vectors
 
     @contextmanager
@@ -263,6 +283,11 @@ class Library:
                 yield
             finally:
                 self._file_lock.release()
+
+
+def indexed_text(passage: Passage) -> str:
+    """What a user passage's vector is made of: its text under its heading."""
+    return f"{passage.heading}\n{passage.text}"
 
 
 def _file_lock(data_dir: Path) -> BaseFileLock:

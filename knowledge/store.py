@@ -17,15 +17,17 @@ import numpy as np
 
 from knowledge.encoder import DIMENSION, Vectors
 from knowledge.errors import IndexUnavailable
-from knowledge.types import Passage
+from knowledge.types import Passage, SourceRecord
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS passage (
     id TEXT PRIMARY KEY, source_id TEXT NOT NULL, body TEXT NOT NULL,
     encoder TEXT NOT NULL, vector BLOB NOT NULL);
 CREATE INDEX IF NOT EXISTS passage_source ON passage (source_id);
+CREATE TABLE IF NOT EXISTS source (id TEXT PRIMARY KEY, body TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 """
+_ADD_PASSAGE = "INSERT OR REPLACE INTO passage VALUES (?, ?, ?, ?, ?)"
 _BUSY_SECONDS = 30
 
 
@@ -58,21 +60,46 @@ class PassageStore:
 
     def upsert(self, passages: Sequence[Passage], vectors: Vectors, encoder: str) -> None:
         """Add or replace passages; ``vectors`` has a row for each."""
-        rows = [
-            (p.id, p.source_id, p.model_dump_json(), encoder, vector.tobytes())
-            for p, vector in zip(passages, vectors, strict=True)
-        ]
         with self._transaction() as db:
-            db.executemany("INSERT OR REPLACE INTO passage VALUES (?, ?, ?, ?, ?)", rows)
+            db.executemany(_ADD_PASSAGE, _rows(passages, vectors, encoder))
             _bump(db, "revision")
             _bump(db, "content")
 
-    def remove_source(self, source_id: str) -> list[str]:
-        """Delete a source's passages; their ids."""
+    def replace_source(
+        self, source: SourceRecord, passages: Sequence[Passage], vectors: Vectors, encoder: str
+    ) -> list[str]:
+        """Make ``passages`` all there is of a source; the ids that are gone."""
         with self._transaction() as db:
-            found = db.execute("SELECT id FROM passage WHERE source_id = ?", (source_id,))
-            ids = [str(row[0]) for row in found]
-            if ids:
+            before = _passage_ids(db, source.id)
+            db.execute("DELETE FROM passage WHERE source_id = ?", (source.id,))
+            db.executemany(_ADD_PASSAGE, _rows(passages, vectors, encoder))
+            db.execute(
+                "INSERT OR REPLACE INTO source VALUES (?, ?)", (source.id, source.model_dump_json())
+            )
+            _bump(db, "revision")
+            _bump(db, "content")
+        return sorted(set(before) - {p.id for p in passages})
+
+    def sources(self) -> list[SourceRecord]:
+        """Every ingested file, by id."""
+        with self._transaction() as db:
+            rows = db.execute("SELECT body FROM source ORDER BY id").fetchall()
+        return [SourceRecord.model_validate_json(row[0]) for row in rows]
+
+    def of_source(self, source_id: str) -> list[Passage]:
+        """A source's passages in the order of the file."""
+        with self._transaction() as db:
+            rows = db.execute(
+                "SELECT body FROM passage WHERE source_id = ? ORDER BY rowid", (source_id,)
+            ).fetchall()
+        return [Passage.model_validate_json(row[0]) for row in rows]
+
+    def remove_source(self, source_id: str) -> list[str]:
+        """Delete a source and its passages; the ids of these."""
+        with self._transaction() as db:
+            ids = _passage_ids(db, source_id)
+            forgotten = db.execute("DELETE FROM source WHERE id = ?", (source_id,)).rowcount
+            if ids or forgotten:
                 db.execute("DELETE FROM passage WHERE source_id = ?", (source_id,))
                 _bump(db, "revision")
                 _bump(db, "content")
@@ -120,6 +147,20 @@ class PassageStore:
             raise IndexUnavailable(
                 f"The file of ingested passages {self._path} cannot be used: {error}."
             ) from error
+
+
+def _rows(
+    passages: Sequence[Passage], vectors: Vectors, encoder: str
+) -> list[tuple[str, str, str, str, bytes]]:
+    return [
+        (p.id, p.source_id, p.model_dump_json(), encoder, vector.tobytes())
+        for p, vector in zip(passages, vectors, strict=True)
+    ]
+
+
+def _passage_ids(db: sqlite3.Connection, source_id: str) -> list[str]:
+    found = db.execute("SELECT id FROM passage WHERE source_id = ?", (source_id,))
+    return [str(row[0]) for row in found]
 
 
 def _bump(db: sqlite3.Connection, key: str) -> None:

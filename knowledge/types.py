@@ -15,8 +15,8 @@ class Passage(BaseModel):
     """One searchable claim or excerpt with where it comes from.
 
     ``start`` and ``end`` are seconds into the recording, null where the source is not one or
-    gives no time. ``topics`` are interview stages. ``speaker`` is the full name of whoever
-    speaks most; null where nobody is credited.
+    gives no time; ``approximate`` marks a start that was estimated. ``topics`` are interview
+    stages. ``speaker`` is the full name of whoever speaks most; null where nobody is credited.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -31,8 +31,36 @@ class Passage(BaseModel):
     speaker: str | None = None
     start: float | None = Field(default=None, ge=0)
     end: float | None = Field(default=None, ge=0)
+    approximate: bool = False
     url: str | None = None
     topics: tuple[str, ...] = ()
+
+    @property
+    def heading(self) -> str:
+        """Title and section, as they stand above the text."""
+        return " | ".join(part for part in (self.title, self.section) if part)
+
+
+class SourceRecord(BaseModel):
+    """One ingested file. ``content_hash`` is of its bytes, ``sketch`` of what is said in it;
+    ``words`` and ``passages`` count what was kept, ``added`` is an ISO time. ``guest_speaks``
+    says whether a guest whom the file names is among its speakers; null where it names none."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str = Field(min_length=1)
+    path: str
+    title: str
+    kind: str
+    episode: str | None = None
+    url: str | None = None
+    content_hash: str
+    sketch: tuple[str, ...] = ()
+    words: int
+    passages: int
+    guest_speaks: bool | None = None
+    warnings: tuple[str, ...] = ()
+    added: str
 
 
 class Hit(BaseModel):

@@ -12,6 +12,7 @@ from agent.report import DimensionReview, Report, highlights
 from agent.scale import LEVELS
 from app.export import parts
 from app.export.chart import chart_svg
+from app.times import clock
 
 
 @cache
@@ -26,7 +27,7 @@ def _template() -> Template:
     env.filters |= {
         "band": parts.band_words,
         "capital": parts.capital,
-        "clock": parts.clock,
+        "clock": clock,
         "credit": parts.credit_words,
         "found": parts.found_words,
         "gap": parts.gap_words,

@@ -13,7 +13,8 @@ from agent.scale import LEVELS
 from agent.transcript import Turn
 from app.export import parts
 from app.export.escape import SIGNS, inline, marked
-from app.export.parts import capital, clock, score_words, words
+from app.export.parts import capital, score_words, words
+from app.times import clock
 
 _URL_UNSAFE: Final = re.compile(r"[\s()<>\\\[\]`]")
 

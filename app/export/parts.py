@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from pydantic import ValidationError
 from agent.records import Source
 from agent.report import Change, DimensionReview, Earned, Gap, Mistake, Report
 from agent.transcript import Turn
+from app.times import clock
 
 Span = tuple[int, int, str]
 
@@ -50,14 +50,6 @@ class Row:
     own: float
     score: float | None
     gap: float | None
-
-
-def clock(seconds: float) -> str:
-    """``m:ss`` for seconds, ``h:mm:ss`` from an hour on; negative or not finite reads ``0:00``."""
-    whole = int(seconds) if math.isfinite(seconds) and seconds > 0 else 0
-    minutes, rest = divmod(whole, 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def words(name: str | None) -> str:

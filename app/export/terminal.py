@@ -13,7 +13,8 @@ from agent.records import Source
 from agent.report import DimensionReview, Earned, Gap, Mistake, Report, highlights
 from agent.scale import LEVELS, MAX_SCORE
 from app.export import parts
-from app.export.parts import capital, clock, printable, score_words, words
+from app.export.parts import capital, printable, score_words, words
+from app.times import clock
 
 MAX_WIDTH: Final = 100
 BAR: Final = 24

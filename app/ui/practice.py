@@ -11,6 +11,7 @@ from agent.levels import HINT_COST
 from agent.records import TurnRecord
 from agent.scale import TECHNICAL
 from agent.service import Standing
+from app.times import clock
 from app.ui import answering, drafting
 from app.ui.frame import (
     PRACTICE,
@@ -23,7 +24,7 @@ from app.ui.frame import (
     show_error,
     turn_lock,
 )
-from app.ui.text import escape, facts_of, mmss, name, plain, source_link
+from app.ui.text import escape, facts_of, name, plain, source_link
 from knowledge.errors import KnowledgeError
 
 ACTS = {
@@ -229,7 +230,7 @@ def _clock(interview: str, seq: int, before: float, total: int) -> None:
     used = before + (answering.seconds(interview, seq) or 0.0)
     st.html(
         f'<div class="clock" title="time used of {total // 60} minutes">'
-        f"{mmss(used)} / {mmss(total)}</div>",
+        f"{clock(used)} / {clock(total)}</div>",
         width="content",
     )
 
@@ -280,13 +281,13 @@ def _side(standing: Standing) -> None:
     with st.sidebar:
         st.subheader("Time by stage")
         rows = "".join(
-            f"<tr><td>{name(stage)}</td><td>{mmss(spent)}</td></tr>"
+            f"<tr><td>{name(stage)}</td><td>{clock(spent)}</td></tr>"
             for stage, spent in standing.stage_seconds.items()
         )
         if not rows:
             st.caption("Counts from your first answer.")
             return
         st.html(
-            f'<table class="plain">{rows}<tr><th>In all</th><th>{mmss(standing.clock)} of '
-            f"{mmss(standing.total_seconds)}</th></tr></table>"
+            f'<table class="plain">{rows}<tr><th>In all</th><th>{clock(standing.clock)} of '
+            f"{clock(standing.total_seconds)}</th></tr></table>"
         )

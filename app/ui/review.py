@@ -19,6 +19,7 @@ from app.export.parts import (
     telling_changes,
     words,
 )
+from app.times import clock
 from app.ui import dimension, rating, said
 from app.ui.chart import chart, describe
 from app.ui.frame import (
@@ -31,7 +32,7 @@ from app.ui.frame import (
     nothing_open,
     services,
 )
-from app.ui.text import escape, mmss, name, plain, sentence
+from app.ui.text import escape, name, plain, sentence
 
 
 def show() -> None:
@@ -158,7 +159,7 @@ def _time(report: Report) -> None:
     if not report.stage_seconds:
         return
     rows = "".join(
-        f"<tr><td>{name(stage)}</td><td>{mmss(spent)}</td></tr>"
+        f"<tr><td>{name(stage)}</td><td>{clock(spent)}</td></tr>"
         for stage, spent in report.stage_seconds.items()
     )
     with st.expander("Where the time went", key="time-table"):

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from agent.records import InterviewRecord, Source
 from app.export.parts import KINDS, STATUS_WORDS, Span, safe_url, score_words, segments
+from app.times import clock
 
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:&^=@'\"])")
 
@@ -36,12 +37,6 @@ def escape(text: str) -> str:
 def plain(text: str) -> str:
     """Text for a Streamlit label or message, with every Markdown sign taken literally."""
     return _MARKDOWN.sub(r"\\\1", " ".join(text.split()))
-
-
-def mmss(seconds: float) -> str:
-    """Seconds as m:ss."""
-    whole = max(0, int(seconds))
-    return f"{whole // 60}:{whole % 60:02d}"
 
 
 def name(dimension: str) -> str:
@@ -77,7 +72,7 @@ def where(source: Source) -> str:
     """Who said it and where, without a link."""
     parts = [source.speaker, source.title, source.episode]
     if source.start is not None:
-        parts.append(mmss(source.start))
+        parts.append(clock(source.start))
     return ", ".join(p for p in parts if p)
 
 

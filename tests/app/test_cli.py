@@ -11,7 +11,7 @@ import pytest
 from tests.commands import Spar
 
 COMMANDS = (
-    "app interview grade review export import delete search doctor".split()  # noqa: SIM905
+    "app interview grade review export import delete ingest search sources doctor".split()  # noqa: SIM905
 )
 HIT_KEYS = "id corpus text score source_id title section episode speaker start end url".split()  # noqa: SIM905
 
@@ -32,7 +32,7 @@ def test_every_command_has_help_with_an_example(spar: Spar) -> None:
         shown = spar(command, "--help")
         assert (shown.code, shown.err) == (0, "")
         assert f"Example: spar {command}" in shown.out
-    for command in ("grade", "review", "import", "search", "doctor"):
+    for command in ("grade", "review", "import", "search", "ingest", "sources", "doctor"):
         assert "--json" in spar(command, "--help").out
 
 

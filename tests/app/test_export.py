@@ -35,6 +35,7 @@ from app.export import parts, print_report, print_transcript, to_html, to_markdo
 from app.export.chart import chart_svg, chart_text
 from app.export.escape import escape, inline, marked
 from app.export.markdown import _quoted
+from app.times import clock
 from knowledge.encoder import MiniLMEncoder
 
 CANDIDATES = Path(__file__).parents[1] / "agent" / "data" / "candidates"
@@ -470,7 +471,7 @@ def test_own_ratings_stand_beside_the_scores():
 
 
 def test_words_for_values():
-    assert [parts.clock(s) for s in (0, 5, 65.9, 600, 3661, -3, float("nan"))] == [
+    assert [clock(s) for s in (0, 5, 65.9, 600, 3661, -3, float("nan"))] == [
         "0:00", "0:05", "1:05", "10:00", "1:01:01", "0:00", "0:00",
     ]  # fmt: skip
     assert [parts.words(s) for s in ("lean_yes", "strong_no", None)] == [

@@ -13,8 +13,9 @@ from agent.records import SelfRating, Source
 from agent.service import Setup
 from agent.store import Store
 from app.services import Services, open_services
+from app.times import clock
 from app.ui.past import compared
-from app.ui.text import cut, marked, mmss, plain, sentence, source_link, verdict
+from app.ui.text import cut, marked, plain, sentence, source_link, verdict
 
 ROOT = Path(__file__).parents[2]
 MAIN = ROOT / "app" / "main.py"
@@ -476,6 +477,6 @@ def test_a_source_links_only_to_web_addresses() -> None:
 
 
 def test_small_texts() -> None:
-    assert mmss(754.9) == "12:34"
+    assert clock(754.9) == "12:34"
     assert sentence("names an owner") == "Names an owner."
     assert cut("one two three", 9) == "one two …"
