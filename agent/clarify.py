@@ -2,7 +2,8 @@
 
 Each question is matched against the ways candidates ask for a fact; a fact is told only when its
 own terms stand in the question and it is clearly the best match, so that a neighbouring fact is
-never revealed. Between two it asks which is meant; below the threshold the candidate decides.
+never revealed. Between two it asks which is meant; below the threshold, and where the question is
+more like one that the fact does not answer, the candidate decides.
 """
 
 from __future__ import annotations
@@ -12,9 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-import numpy as np
-
-from agent.prototypes import Phrases
+from agent.prototypes import Floats, Phrases, PhraseTable
 from agent.sentences import Span, sentences
 from agent.types import Fact, FactValue
 from knowledge.encoder import Encoder
@@ -22,6 +21,7 @@ from knowledge.encoder import Encoder
 SURE: Final = 0.25
 LIKELY: Final = 0.25
 APART: Final = 0.05
+ELSEWHERE: Final = 0.72
 MAX_ANSWERED: Final = 6
 
 _OPENERS = (
@@ -114,9 +114,8 @@ class FactSheet:
         self._facts = tuple(facts)
         self._variant = variant
         self._encoder = encoder
-        texts = [a for f in self._facts for a in f.asks]
-        self._vectors = phrases.vectors(texts) if texts else np.zeros((0, 384), np.float32)
-        self._cuts = np.cumsum([0, *(len(f.asks) for f in self._facts)])[:-1].tolist()
+        self._asks = PhraseTable(phrases, [f.asks for f in self._facts])
+        self._near = PhraseTable(phrases, [f.near_asks for f in self._facts])
         self._terms = [re.compile("|".join(f.terms), re.I) for f in self._facts]
 
     def answer(self, asks: Sequence[Ask]) -> list[Answer]:
@@ -127,12 +126,16 @@ class FactSheet:
         if not self._facts:
             return [Answer(a, "yours", (), "") for a in asks]
         vectors = self._encoder.encode([a.span.text for a in asks])
-        scores = np.maximum.reduceat(vectors @ self._vectors.T, self._cuts, axis=1)
-        return [self._one(ask, scores[row]) for row, ask in enumerate(asks)]
+        rows = zip(asks, self._asks.best(vectors), self._near.best(vectors), strict=True)
+        return [self._one(ask, scores, near) for ask, scores, near in rows]
 
-    def _one(self, ask: Ask, scores: np.ndarray[tuple[int], np.dtype[np.float32]]) -> Answer:
+    def _one(self, ask: Ask, scores: Floats, near: Floats) -> Answer:
         text = ask.span.text
-        named = [i for i, t in enumerate(self._terms) if t.search(text)]
+        named = [
+            i
+            for i, t in enumerate(self._terms)
+            if t.search(text) and not (near[i] >= ELSEWHERE and near[i] > scores[i])
+        ]
         ranked = sorted(named, key=lambda i: (-float(scores[i]), i))
         if not ranked or scores[ranked[0]] < LIKELY:
             return Answer(ask, "yours", (), "")

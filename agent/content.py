@@ -16,7 +16,16 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from agent.errors import ContentError
-from agent.types import PACKAGED, Case, Criterion, DimensionText, Fact, Rubric, StageText
+from agent.types import (
+    PACKAGED,
+    Case,
+    CaseHead,
+    Criterion,
+    DimensionText,
+    Fact,
+    Rubric,
+    StageText,
+)
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -34,6 +43,16 @@ def load_case(case_id: str, root: Path | None = None) -> Case:
         known = ", ".join(case_ids(root)) or "none"
         raise ContentError(f"There is no case {case_id!r}; known cases: {known}.")
     return _load_case(folder)
+
+
+def load_head(folder: Path) -> CaseHead:
+    """Title and summary of the case in ``folder``; ContentError if they cannot be read."""
+    path = folder / "case.yaml"
+    data = read_yaml(path)
+    if not isinstance(data, dict):
+        raise ContentError(f"{path}: a mapping is expected at the top.")
+    wanted = {name: data.get(name) for name in CaseHead.model_fields}
+    return _validated(CaseHead, wanted, path)
 
 
 def load_rubric(folder: Path | None = None) -> Rubric:

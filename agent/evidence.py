@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final, cast
+from typing import Final
 
 import numpy as np
 
 from agent.hygiene import Flag, Heard, flag_of
 from agent.judging import FEATURES, Parameters, Target, packaged_parameters, targets_of
-from agent.prototypes import Floats, Phrases
+from agent.prototypes import Floats, Phrases, PhraseTable
 from agent.scale import Verdict
 from agent.sentences import Span, pairs, sentences
 from agent.types import Criterion
@@ -87,8 +87,8 @@ class Detector:
         self._encoder = encoder
         self._parameters = parameters or packaged_parameters()
         self.targets: list[Target] = [t for c in criteria for t in targets_of(c)]
-        self._meets = _Table(phrases, [t.meets for t in self.targets])
-        self._near = _Table(phrases, [t.near for t in self.targets])
+        self._meets = PhraseTable(phrases, [t.meets for t in self.targets])
+        self._near = PhraseTable(phrases, [t.near for t in self.targets])
         self._statements = phrases.vectors([t.statement for t in self.targets])
 
     def vectors(self, units: Sequence[Unit]) -> Floats:
@@ -214,25 +214,6 @@ def _strongest(items: list[Found], unit: Unit) -> list[Found]:
         own = [f for f in items if f.verdict == verdict and not f.negative]
         kept += sorted(own, key=lambda f: (-f.strength, f.criterion))[:limit]
     return kept + [f for f in items if f.negative]
-
-
-class _Table:
-    """Phrasings of several targets side by side; the best similarity per target."""
-
-    def __init__(self, phrases: Phrases, texts: Sequence[Sequence[str]]) -> None:
-        flat = [t for group in texts for t in group]
-        self._width = len(texts)
-        self._vectors = phrases.vectors(flat) if flat else np.zeros((0, 384), np.float32)
-        self._columns = [i for i, group in enumerate(texts) if group]
-        self._cuts = np.cumsum([0, *(len(g) for g in texts if g)])[:-1].tolist()
-
-    def best(self, vectors: Floats) -> Floats:
-        """(n, targets) cosines; 0 where a target has no phrasing here."""
-        out = np.zeros((len(vectors), self._width), np.float32)
-        if self._columns:
-            scores = np.maximum.reduceat(vectors @ self._vectors.T, self._cuts, axis=1)
-            out[:, self._columns] = cast(Floats, scores)
-        return out
 
 
 def _is_question(text: str) -> bool:

@@ -9,12 +9,13 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 
+from agent.casebook import CaseBook, packaged
 from agent.clarify import FactSheet
-from agent.content import case_ids, load_case, load_rubric
+from agent.content import load_rubric
 from agent.evidence import Detector
-from agent.prototypes import Phrases
+from agent.prototypes import RUBRIC_VECTORS, Phrases
 from agent.scale import LEVELS, TECHNICAL, Level, Stage
 from agent.transcript import Transcript
 from agent.types import Case, Criterion, Rubric, StageText, Twist
@@ -48,15 +49,18 @@ class Playbook:
         variant: str | None = None,
         seed: int = 0,
         stage: Stage | None = None,
+        cases: CaseBook | None = None,
     ) -> Playbook:
-        """The packaged case ``case_id`` (None: the case-independent rubric alone)."""
-        case = load_case(case_id) if case_id is not None else None
+        """The case ``case_id`` of ``cases`` (None: the case-independent rubric alone)."""
+        book = cases or packaged()
+        case = book.load(case_id) if case_id is not None else None
+        own = [book.vectors(case_id)] if case_id is not None else []
         return cls(
             rubric=load_rubric(),
             case=case,
             variant=variant or choose_variant(case, seed),
             encoder=encoder,
-            phrases=Phrases(encoder),
+            phrases=Phrases(encoder, [RUBRIC_VECTORS, *own]),
             scope=(stage,) if stage is not None else TECHNICAL,
         )
 
@@ -123,18 +127,32 @@ def _stage_text(
     raise KeyError(stage)
 
 
-def playbook_for(transcript: Transcript, encoder: Encoder, stage: Stage | None = None) -> Playbook:
+def playbook_for(
+    transcript: Transcript,
+    encoder: Encoder,
+    stage: Stage | None = None,
+    cases: CaseBook | None = None,
+) -> Playbook:
     """The case a transcript names where it is known, else the case-independent rubric."""
-    known = transcript.case if transcript.case in case_ids() else None
-    return Playbook.load(known, encoder, variant=_variant(transcript, known), stage=stage)
+    book = cases or packaged()
+    known = transcript.case if transcript.case in book.ids() else None
+    variant = _variant(transcript, book.load(known)) if known is not None else "none"
+    return kept_playbook(known, variant, stage, encoder, book)
 
 
-def _variant(transcript: Transcript, case_id: str | None) -> str | None:
+@lru_cache(maxsize=8)
+def kept_playbook(
+    case_id: str | None, variant: str, stage: Stage | None, encoder: Encoder, cases: CaseBook
+) -> Playbook:
+    """The playbook of a case that may be gone by now, kept: building one takes half a second."""
+    known = case_id if case_id in cases.ids() else None
+    return Playbook.load(known, encoder, variant=variant, stage=stage, cases=cases)
+
+
+def _variant(transcript: Transcript, case: Case) -> str:
     """The version of the facts that the transcript names. Imported ones name none of the case's:
     the last one, whose labels take longest, asks for no criterion that only fast labels make
     sensible."""
-    if case_id is None:
-        return None
-    variants = [v.id for v in load_case(case_id).variants]
+    variants = [v.id for v in case.variants]
     named = getattr(transcript, "variant", None)
     return named if named in variants else variants[-1]

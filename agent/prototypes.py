@@ -1,38 +1,40 @@
 """Vectors of the authored phrasings that answers are compared with.
 
-The packaged table holds them all (``python -m evals.build``), so that no start pays for encoding.
+A table for the rubric and one for each case hold them (``python -m evals.build``), so that no
+start pays for encoding.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from agent.types import Case, Criterion, Rubric, StageText
 from knowledge.encoder import Encoder
 
 Floats = NDArray[np.float32]
-VECTORS: Final = Path(__file__).parent / "data" / "vectors.npz"
+RUBRIC_VECTORS: Final = Path(__file__).parent / "data" / "vectors" / "rubric.npz"
 
 
 class Phrases:
-    """Vectors of the authored phrasings, from the packaged table; what is missing there (a user's
-    own case) is encoded and kept for the process."""
+    """Vectors of the authored phrasings, from the tables in ``files``; what is missing there is
+    encoded and kept for the process."""
 
-    def __init__(self, encoder: Encoder, table: Mapping[str, Floats] | None = None) -> None:
+    def __init__(self, encoder: Encoder, files: Sequence[Path] = (RUBRIC_VECTORS,)) -> None:
         self._encoder = encoder
-        self._given = table
+        self._files = tuple(files)
         self._own: dict[str, Floats] | None = None
 
     def vectors(self, texts: Sequence[str]) -> Floats:
         """(len(texts), 384) unit vectors."""
         if self._own is None:
-            self._own = dict(packaged_vectors() if self._given is None else self._given)
+            self._own = {k: v for file in self._files for k, v in load_vectors(file).items()}
         table = self._own
         keys = [phrase_key(t) for t in texts]
         missing = sorted({t for t, k in zip(texts, keys, strict=True) if k not in table})
@@ -47,11 +49,64 @@ def phrase_key(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+def save_vectors(file: Path, texts: Sequence[str], encoder: Encoder) -> int:
+    """Write the table of ``texts``; how many it holds."""
+    wanted = sorted(set(texts))
+    vectors = encoder.encode(wanted).astype(np.float16)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("wb") as out:
+        np.savez_compressed(out, keys=np.asarray([phrase_key(t) for t in wanted]), vectors=vectors)
+    return len(wanted)
+
+
 @cache
-def packaged_vectors() -> Mapping[str, Floats]:
-    """Phrasing key -> vector, built by ``python -m evals.build``; empty where it was not built."""
-    if not VECTORS.is_file():
+def load_vectors(file: Path) -> Mapping[str, Floats]:
+    """Phrasing key -> vector; empty where the table was not built."""
+    if not file.is_file():
         return {}
-    with np.load(VECTORS) as stored:
+    with np.load(file) as stored:
         vectors = stored["vectors"].astype(np.float32)
         return dict(zip(stored["keys"].tolist(), vectors, strict=True))
+
+
+def phrases_of_rubric(rubric: Rubric) -> list[str]:
+    """Every text of the rubric that answers are compared with."""
+    return [*_of_criteria(rubric.criteria), *_of_stages(rubric.stages)]
+
+
+def phrases_of_case(case: Case) -> list[str]:
+    """Every text of a case that answers and questions are compared with."""
+    asks = [ask for fact in case.facts for ask in (*fact.asks, *fact.near_asks)]
+    return [*_of_criteria(case.criteria), *_of_stages(case.stages), *asks]
+
+
+def _of_criteria(criteria: Sequence[Criterion]) -> Iterator[str]:
+    for criterion in criteria:
+        yield criterion.statement
+        yield from (*criterion.meets, *criterion.near_misses, *criterion.probes)
+        if criterion.contradiction is not None:
+            yield from (*criterion.contradiction.first, *criterion.contradiction.second)
+
+
+def _of_stages(stages: Sequence[StageText]) -> Iterator[str]:
+    for stage in stages:
+        yield from stage.openings
+
+
+class PhraseTable:
+    """Phrasings of several targets side by side; the best similarity per target."""
+
+    def __init__(self, phrases: Phrases, texts: Sequence[Sequence[str]]) -> None:
+        flat = [t for group in texts for t in group]
+        self._width = len(texts)
+        self._vectors = phrases.vectors(flat) if flat else np.zeros((0, 384), np.float32)
+        self._columns = [i for i, group in enumerate(texts) if group]
+        self._cuts = np.cumsum([0, *(len(g) for g in texts if g)])[:-1].tolist()
+
+    def best(self, vectors: Floats) -> Floats:
+        """(n, targets) cosines; 0 where a target has no phrasing here."""
+        out = np.zeros((len(vectors), self._width), np.float32)
+        if self._columns:
+            scores = np.maximum.reduceat(vectors @ self._vectors.T, self._cuts, axis=1)
+            out[:, self._columns] = cast(Floats, scores)
+        return out

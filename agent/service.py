@@ -11,18 +11,17 @@ import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import lru_cache
 from typing import Final
 
 from agent.answers import clean_answer
-from agent.content import case_ids, load_case
+from agent.casebook import CaseBook, packaged
 from agent.deps import Deps
 from agent.errors import ConflictError, InputError, NotFoundError, StoreError
 from agent.grading import ENGINE, grade_transcript
 from agent.grounding import Grounding, NoGrounding
 from agent.levels import HINT_COST
 from agent.plans import default_style, plan_for
-from agent.playbook import Playbook, choose_variant, playbook_for
+from agent.playbook import Playbook, choose_variant, kept_playbook, playbook_for
 from agent.records import (
     Act,
     Appeal,
@@ -94,6 +93,7 @@ class Interviews:
     grounding: Grounding = field(default_factory=NoGrounding)
     now: Callable[[], datetime] = _now
     new_id: Callable[[], str] = _new_id
+    cases: CaseBook = field(default_factory=packaged)
 
     # Running an interview
 
@@ -106,7 +106,7 @@ class Interviews:
         if setup.kind == "stage" and setup.stage is None:
             raise InputError("Say which stage to practise (--stage).")
         seed = setup.seed if setup.seed is not None else secrets.randbelow(1_000_000)
-        case = load_case(setup.case_id) if setup.case_id is not None else None
+        case = self.cases.load(setup.case_id) if setup.case_id is not None else None
         if case is None and not (setup.prompt or "").strip():
             raise InputError("An interview needs a case or a prompt.")
         prompt = case.openings[setup.level] if case is not None else (setup.prompt or "").strip()
@@ -270,7 +270,7 @@ class Interviews:
 
     def keep(self, transcript: Transcript, document: dict[str, object]) -> InterviewRecord:
         """Keep an imported transcript and its grade as an interview of its own."""
-        playbook = playbook_for(transcript, self.encoder)
+        playbook = playbook_for(transcript, self.encoder, cases=self.cases)
         record = InterviewRecord(
             id=self.new_id(),
             owner=OWNER,
@@ -375,7 +375,7 @@ class Interviews:
         return self._playbook(self.store.interview(interview))
 
     def _playbook(self, record: InterviewRecord) -> Playbook:
-        return _load_playbook(record.case_id, record.variant, record.stage, self.encoder)
+        return kept_playbook(record.case_id, record.variant, record.stage, self.encoder, self.cases)
 
     def _grade_record(self, record: InterviewRecord, *, number: int) -> GradeRecord:
         transcript = transcript_of(record, self.store.turns(record.id))
@@ -403,14 +403,6 @@ class Interviews:
         if taken >= len(criterion.hints):
             return None
         return HINT_COST[taken + 1]
-
-
-@lru_cache(maxsize=32)
-def _load_playbook(
-    case_id: str | None, variant: str, stage: Stage | None, encoder: Encoder
-) -> Playbook:
-    known = case_id if case_id in case_ids() else None
-    return Playbook.load(known, encoder, variant=variant, stage=stage)
 
 
 def transcript_of(record: InterviewRecord, turns: list[TurnRecord]) -> Transcript:

@@ -204,6 +204,14 @@ class DimensionText(Value):
     anchors: tuple[Line, Line, Line, Line, Line]
 
 
+class CaseHead(Value):
+    """What a list of cases shows."""
+
+    id: Slug
+    title: Line
+    summary: Text
+
+
 class Case(Value):
     """A case file set: openings by level, facts, criteria, twists, stage texts."""
 

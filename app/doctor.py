@@ -10,7 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from agent.content import case_ids, load_case, load_rubric
+from agent.casebook import packaged
+from agent.content import load_rubric
 from agent.errors import SparError
 from agent.settings import Settings, load_settings
 from app.services import Services, open_services
@@ -102,6 +103,6 @@ def _library(services: Services) -> str:
 
 def _cases() -> str:
     rubric = load_rubric()
-    cases = [load_case(c) for c in case_ids()]
+    cases = [packaged().load(c) for c in packaged().ids()]
     count = sum(len(c.criteria) for c in cases) + len(rubric.criteria)
-    return f"{', '.join(c.id for c in cases)}; {count} criteria; Python {sys.version.split()[0]}"
+    return f"{len(cases)} cases; {count} criteria; Python {sys.version.split()[0]}"

@@ -6,19 +6,22 @@ import contextlib
 import json
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from agent.content import case_ids
 from agent.errors import InputError, SparError, TranscriptError, WhoIsCandidateError
 from agent.grading import grade_transcript
+from agent.playbook import Playbook, playbook_for
 from agent.scale import DIMENSIONS, Dimension, Level
+from agent.settings import load_settings
 from agent.transcript import Transcript, Turn, read_transcript
-from app.services import Services, open_services, playbook_for
-from knowledge.encoder import Encoder, MiniLMEncoder
+from app.services import Services, case_book, open_services
+from knowledge.encoder import MiniLMEncoder
 from knowledge.errors import KnowledgeError
+
+Grader = Callable[[Transcript], Playbook]
 
 
 @dataclass(frozen=True)
@@ -35,10 +38,8 @@ class Request:
 
 def grade_one(request: Request) -> None:
     """Grade a file or an interview and print the report, or the document with ``--json``."""
-    if request.case is not None and request.case not in case_ids():
-        raise InputError(
-            f"There is no case {request.case!r}; known cases: {', '.join(case_ids())}."
-        )
+    if request.case is not None:
+        case_book(load_settings()).folder(request.case)
     path = Path(request.what)
     if path.is_file():
         _grade_file(path, request)
@@ -53,7 +54,7 @@ def _grade_file(path: Path, request: Request) -> None:
     if request.case is not None:
         transcript = transcript.model_copy(update={"case": request.case})
     encoder = MiniLMEncoder()
-    playbook = playbook_for(transcript, encoder)
+    playbook = playbook_for(transcript, encoder, cases=case_book(load_settings()))
     document = grade_transcript(transcript, playbook, level=request.level).document()
     if request.save:
         with contextlib.closing(open_services()) as services:
@@ -127,12 +128,17 @@ def grade_batch(source: Path, out: Path, *, resume: bool) -> None:
     done = _already(out) if resume else Counter()
     there = done.total()
     encoder = MiniLMEncoder()
+    cases = case_book(load_settings())
+
+    def grader(transcript: Transcript) -> Playbook:
+        return playbook_for(transcript, encoder, cases=cases)
+
     graded = failed = 0
     try:
         with source.open(encoding="utf-8", errors="replace") as lines:
             _mend(out) if resume else None
             with out.open("a" if resume else "w", encoding="utf-8") as results:
-                for row in _batch(lines, encoder, done):
+                for row in _batch(lines, grader, done):
                     failed += "error" in row
                     graded += "error" not in row
                     _write_row(results, row)
@@ -147,7 +153,7 @@ def _write_row(results: IO[str], row: dict[str, Any]) -> None:
     results.flush()
 
 
-def _batch(lines: Iterable[str], encoder: Encoder, done: Counter[str]) -> Iterator[Any]:
+def _batch(lines: Iterable[str], grader: Grader, done: Counter[str]) -> Iterator[Any]:
     """A result for every line that ``done`` does not count; an id may come more than once."""
     for number, line in enumerate(lines, start=1):
         if not line.strip():
@@ -169,7 +175,7 @@ def _batch(lines: Iterable[str], encoder: Encoder, done: Counter[str]) -> Iterat
         elif problem is not None:
             yield {"id": given, "error": problem}
         else:
-            yield _row(item, str(given), line, encoder) | {"id": given}
+            yield _row(item, str(given), line, grader) | {"id": given}
 
 
 def _is_text(value: Any) -> bool:
@@ -181,19 +187,19 @@ def _is_text(value: Any) -> bool:
     return True
 
 
-def _row(item: Any, name: str, line: str, encoder: Encoder) -> dict[str, Any]:
+def _row(item: Any, name: str, line: str, grader: Grader) -> dict[str, Any]:
     if not isinstance(item, dict):
         return {"id": name, "error": "The line is no JSON object."}
     try:
         if "answer" in item:
-            return _grade_answer(item, name, encoder)
+            return _grade_answer(item, name, grader)
         transcript = read_transcript(line, name)
-        return grade_transcript(transcript, playbook_for(transcript, encoder)).document()
+        return grade_transcript(transcript, grader(transcript)).document()
     except (SparError, KnowledgeError) as error:
         return {"id": name, "error": str(error)}
 
 
-def _grade_answer(item: dict[str, Any], name: str, encoder: Encoder) -> dict[str, Any]:
+def _grade_answer(item: dict[str, Any], name: str, grader: Grader) -> dict[str, Any]:
     """One answer: always graded in its own dimension, quotes at turn 1."""
     dimension = item.get("dimension")
     known: Dimension | None = next((d for d in DIMENSIONS if d == dimension), None)
@@ -211,8 +217,7 @@ def _grade_answer(item: dict[str, Any], name: str, encoder: Encoder) -> dict[str
             Turn(speaker="candidate", text=item["answer"]),
         ),
     )
-    playbook = playbook_for(transcript, encoder)
-    return grade_transcript(transcript, playbook, only=known).document()
+    return grade_transcript(transcript, grader(transcript), only=known).document()
 
 
 def _already(out: Path) -> Counter[str]:

@@ -14,14 +14,16 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from agent.casebook import CaseBook
 from agent.errors import StoreError
 from agent.grounding import LibraryGrounding
 from agent.playbook import Playbook, playbook_for
 from agent.report import Report, SourceOf, build_report, packaged_sources
+from agent.scale import Stage
 from agent.service import Interviews
 from agent.settings import Settings, load_settings, quiet_tracing
 from agent.store import Store
-from agent.transcript import read_transcript
+from agent.transcript import Transcript, read_transcript
 from knowledge.encoder import Encoder, MiniLMEncoder
 from knowledge.types import CorpusChoice, Hit
 
@@ -82,12 +84,16 @@ class Services:
         return build_report(
             transcript,
             document,
-            playbook_for(transcript, self.encoder, record.stage),
+            self.playbook_for(transcript, record.stage),
             _sources(),
             record=record,
             rating=self.store.rating(interview),
             appeals=self.store.appeals(interview),
         )
+
+    def playbook_for(self, transcript: Transcript, stage: Stage | None = None) -> Playbook:
+        """The case that a transcript names, of the packaged ones and the user's own."""
+        return playbook_for(transcript, self.encoder, stage, self.interviews.cases)
 
     def sample_report(self) -> Report:
         """A real graded interview that ships with Spar."""
@@ -118,6 +124,11 @@ class Services:
         self.store.close()
 
 
+def case_book(settings: Settings) -> CaseBook:
+    """The packaged cases and those in the data directory."""
+    return CaseBook(settings.folder / "cases")
+
+
 def open_services(settings: Settings | None = None) -> Services:
     """Open the data directory; StoreError in one sentence where it cannot be used."""
     settings = settings or load_settings()
@@ -131,7 +142,8 @@ def open_services(settings: Settings | None = None) -> Services:
     encoder = MiniLMEncoder()
     store = Store.open(settings.database)
     library = LazyLibrary(settings, encoder)
-    interviews = Interviews(store, encoder, LibraryGrounding(library))
+    cases = case_book(settings)
+    interviews = Interviews(store, encoder, LibraryGrounding(library), cases=cases)
     return Services(settings, store, encoder, library, interviews)
 
 
@@ -140,4 +152,4 @@ def _sources() -> SourceOf:
     return packaged_sources()
 
 
-__all__ = ["Services", "open_services", "playbook_for"]
+__all__ = ["Services", "case_book", "open_services"]

@@ -35,6 +35,8 @@ def take_in(paths: Sequence[Path], *, as_json: bool) -> int:
         encoder = MiniLMEncoder(threads=1, cache_size=0)
         with _shown() as show:
             report = ingest(library, encoder, paths, show)
+    if not report.files:
+        raise InputError("There is no file to read there (.md, .txt, .srt, .vtt, .pdf).")
     seconds = time.monotonic() - started
     if as_json:
         rows = [asdict(f) for f in report.files]
@@ -42,8 +44,6 @@ def take_in(paths: Sequence[Path], *, as_json: bool) -> int:
     else:
         _print_report(report, seconds)
     used = report.count("added") + report.count("replaced") + report.count("unchanged")
-    if not report.files:
-        raise InputError("There is no file to read there (.md, .txt, .srt, .vtt, .pdf).")
     return 0 if used else 1
 
 

@@ -1,52 +1,33 @@
-"""Builds ``agent/data/vectors.npz``: the vectors of every authored phrasing, so that no start pays
-for encoding them. Run as ``python -m evals.build`` after a change of content; a test holds it to
-the content.
+"""Builds ``agent/data/vectors``: the vectors of every authored phrasing, a table for the rubric and
+one for each case, so that no start pays for encoding them.
+
+Run as ``python -m evals.build [CASE...]`` after a change of content; a test holds them to it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Sequence
 
-import numpy as np
-
-from agent.content import case_ids, load_case, load_rubric
-from agent.prototypes import VECTORS, phrase_key
-from agent.types import Criterion, StageText
+from agent.casebook import packaged
+from agent.content import load_rubric
+from agent.prototypes import RUBRIC_VECTORS, phrases_of_case, phrases_of_rubric, save_vectors
 from knowledge.encoder import MiniLMEncoder
 
 
-def authored_phrases() -> list[str]:
-    """Every text the engine compares with, once, sorted."""
-    rubric = load_rubric()
-    texts = {*_of_criteria(rubric.criteria), *_of_stages(rubric.stages)}
-    for case_id in case_ids():
-        case = load_case(case_id)
-        texts |= {*_of_criteria(case.criteria), *_of_stages(case.stages)}
-        texts |= {ask for fact in case.facts for ask in fact.asks}
-    return sorted(texts)
-
-
-def _of_criteria(criteria: tuple[Criterion, ...]) -> Iterator[str]:
-    for criterion in criteria:
-        yield criterion.statement
-        yield from (*criterion.meets, *criterion.near_misses, *criterion.probes)
-        if criterion.contradiction is not None:
-            yield from (*criterion.contradiction.first, *criterion.contradiction.second)
-
-
-def _of_stages(stages: tuple[StageText, ...]) -> Iterator[str]:
-    for stage in stages:
-        yield from stage.openings
-
-
-def build() -> int:
-    """Write the table; returns the number of vectors."""
-    texts = authored_phrases()
-    vectors = MiniLMEncoder().encode(texts).astype(np.float16)
-    keys = np.asarray([phrase_key(t) for t in texts])
-    np.savez_compressed(VECTORS, keys=keys, vectors=vectors)
-    return len(texts)
+def build(cases: Sequence[str] = ()) -> dict[str, int]:
+    """Write the tables of ``cases`` (all, and the rubric's, where none is named); their sizes."""
+    encoder = MiniLMEncoder()
+    sizes = {}
+    if not cases:
+        texts = phrases_of_rubric(load_rubric())
+        sizes["rubric"] = save_vectors(RUBRIC_VECTORS, texts, encoder)
+    for case_id in cases or packaged().ids():
+        texts = phrases_of_case(packaged().load(case_id))
+        sizes[case_id] = save_vectors(packaged().vectors(case_id), texts, encoder)
+    return sizes
 
 
 if __name__ == "__main__":
-    print(f"{build()} vectors in {VECTORS.name}")
+    for name, size in build(sys.argv[1:]).items():
+        print(f"{name}: {size} vectors")

@@ -13,7 +13,7 @@ from knowledge.documents import Document, Turn
 TARGET_WORDS = 180
 SHORT_WORDS = 30
 QUESTION_WORDS = 80
-_SENTENCE = re.compile(r"(?<=[.!?])[\"')\]]*\s+(?=[\"'(\[]?[A-Z0-9])")
+_SENTENCE = re.compile(r"(?:(?<=[.!?])|(?<=[.!?][\"')\]]))\s+(?=[\"'(\[]?[A-Z0-9])")
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def _pieces(
             share = said / turn.words
             start = turn.start
             if start is not None and end is not None and said:
-                start = round(start + share * (end - start), 1)
+                start = min(end, max(start, round(start + share * (end - start), 1)))
             piece = replace(turn, text=text, start=start, approximate=turn.approximate or said > 0)
             found.append((piece, None))
             said += len(text.split())

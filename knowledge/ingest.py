@@ -89,13 +89,14 @@ def ingest(
     done = 0
     known = {s.id: s for s in library.sources()}
     for number, (path, size) in enumerate(files):
-        on_progress(Progress(number, len(files), done, total, str(path)))
+        name = _printable(path)
+        on_progress(Progress(number, len(files), done, total, name))
         try:
             made = _take(library, encoder, path, known)
         except UnreadableError as error:
-            made = FileReport(str(path), "skipped", reason=str(error))
+            made = FileReport(name, "skipped", reason=str(error))
         except OSError as error:
-            made = FileReport(str(path), "skipped", reason=f"cannot be read ({error.strerror})")
+            made = FileReport(name, "skipped", reason=f"cannot be read ({error.strerror})")
         report.files.append(made)
         done += size
     on_progress(Progress(len(files), len(files), done, total, ""))
@@ -151,6 +152,8 @@ def _take(
     library: Library, encoder: Encoder, path: Path, known: dict[str, SourceRecord]
 ) -> FileReport:
     """Read one file and keep it, unless it is known."""
+    if _printable(path) != str(path):
+        raise UnreadableError("its name is not valid UTF-8")
     if path.stat().st_size > MAX_BYTES:
         raise UnreadableError(f"it is larger than {MAX_BYTES // 1_000_000} MB")
     data = path.read_bytes()
@@ -189,11 +192,13 @@ def _take(
         warnings=tuple(warnings),
         added=datetime.now(UTC).isoformat(timespec="seconds"),
     )
-    library.replace_source(record, passages, _encoded(encoder, passages))
-    known[source_id] = record
+    vectors = _encoded(encoder, passages)
     if double is not None:
+        # First: killed between the two, the next call takes both in again.
         library.remove_source(double.id)
         del known[double.id]
+    library.replace_source(record, passages, vectors)
+    known[source_id] = record
     return FileReport(
         str(path),
         "added" if before is None else "replaced",
@@ -210,13 +215,18 @@ def _collect(paths: Sequence[Path]) -> tuple[list[tuple[Path, int]], list[FileRe
     files: dict[Path, int] = {}
     missing = []
     for path in paths:
-        if path.is_dir():
-            for found in _below(path.resolve()):
-                files.setdefault(found, found.stat().st_size)
-        elif path.is_file():
-            files.setdefault(path.resolve(), path.stat().st_size)
-        else:
-            missing.append(FileReport(str(path), "skipped", reason="there is no such file"))
+        try:
+            if path.is_dir():
+                for found in _below(path.resolve()):
+                    files.setdefault(found, found.stat().st_size)
+            elif path.is_file():
+                files.setdefault(path.resolve(), path.stat().st_size)
+            else:
+                reason = "there is no such file"
+                missing.append(FileReport(_printable(path), "skipped", reason=reason))
+        except OSError as error:
+            reason = f"cannot be read ({error.strerror})"
+            missing.append(FileReport(_printable(path), "skipped", reason=reason))
     return list(files.items()), missing
 
 
@@ -239,8 +249,11 @@ def _beside_episodes(path: Path) -> bool:
     for other in sorted(path.parent.glob("*.md")):
         if other == path or not other.is_file():
             continue
-        with other.open("rb") as file:
-            head = file.read(_HEAD_BYTES).decode("utf-8-sig", errors="replace")
+        try:
+            with other.open("rb") as file:
+                head = file.read(_HEAD_BYTES).decode("utf-8-sig", errors="replace")
+        except OSError:
+            continue
         if head.startswith("---") and re.search(r"^(?:transcript|guests|ids):", head, re.M):
             return True
     return False
@@ -287,6 +300,11 @@ def _encoded(encoder: Encoder, passages: Sequence[Passage]) -> Vectors:
     with ThreadPoolExecutor(_WORKERS) as pool:
         rows = list(pool.map(lambda text: encoder.encode([text])[0], texts))
     return np.stack(rows)
+
+
+def _printable(path: Path) -> str:
+    """The path as text that can be written as UTF-8; equal to it, unless its name cannot."""
+    return str(path).encode("utf-8", "replace").decode("utf-8")
 
 
 def _digest(data: bytes) -> str:

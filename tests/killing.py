@@ -27,10 +27,12 @@ from typing import Any, Final
 import numpy as np
 from sqlalchemy.engine import Connection
 
-from agent import graph, service
+from agent import graph
+from agent.casebook import packaged
 from agent.grading import grade_transcript
 from agent.hygiene import Heard
 from agent.noting import note_answer
+from agent.playbook import kept_playbook
 from agent.records import GradeRecord, InterviewRecord, Source, TurnRecord
 from agent.service import Interviews, Setup, Standing, transcript_of
 from agent.settings import Settings
@@ -381,7 +383,7 @@ def main(folder: Path) -> None:
     control = undisturbed(first)
     variant = control.outcome["interviews"][0][1]
     # Pure work that every child would do again: reading the case, comparing its vectors.
-    playbook = service._load_playbook(SETUP.case_id, variant, None, control.encoder)
+    playbook = kept_playbook(SETUP.case_id, variant, None, control.encoder, packaged())
     grade_transcript(Transcript.model_validate(control.transcript), playbook)
     note_answer(SCRIPT[0], 1, Heard([""]), playbook, clarifying=True)
     playbook.facts.answer([])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import streamlit as st
 
-from agent.content import case_ids, load_case
 from agent.scale import LEVELS, STYLES
 from agent.service import Setup
 from app.ui.frame import PRACTICE, REVIEW, SAMPLE, go, services
@@ -73,7 +72,8 @@ def _unfinished() -> None:
 
 
 def _form() -> None:
-    cases = case_ids()
+    book = services().interviews.cases
+    cases = book.ids()
     case_id = FIRST_CASE
     if len(cases) > 1:
         first = cases.index(FIRST_CASE) if FIRST_CASE in cases else 0
@@ -81,7 +81,7 @@ def _form() -> None:
             "Case",
             cases,
             index=first,
-            format_func=lambda c: load_case(c).title,
+            format_func=lambda c: book.head(c).title,
             key="case",
         )
     minutes = st.radio("Length", list(LENGTHS), format_func=LENGTHS.__getitem__, key="minutes")

@@ -17,7 +17,7 @@ _BLANK_LINES = re.compile(r"\n\s*\n")
 def read(path: Path, data: bytes) -> Document:
     """The paragraphs of every page; the page is the section."""
     import pypdf
-    from pypdf.errors import PdfReadError, PyPdfError
+    from pypdf.errors import DependencyError
 
     logging.getLogger("pypdf").setLevel(logging.ERROR)
     try:
@@ -26,9 +26,13 @@ def read(path: Path, data: bytes) -> Document:
             raise UnreadableError("it is protected by a password")
         if len(reader.pages) > MAX_PAGES:
             raise UnreadableError(f"it has more than {MAX_PAGES:,} pages")
-        pages = [page.extract_text() or "" for page in reader.pages]
+        pages = [_storable(page.extract_text() or "") for page in reader.pages]
         named = reader.metadata.title if reader.metadata is not None else None
-    except (PdfReadError, PyPdfError, ValueError, KeyError, TypeError, RecursionError) as error:
+    except UnreadableError:
+        raise
+    except DependencyError as error:
+        raise UnreadableError("it is encrypted in a way that Spar cannot read (AES)") from error
+    except Exception as error:  # pypdf raises many kinds for broken files
         raise UnreadableError(f"it is no readable PDF ({type(error).__name__})") from error
     turns = [
         Turn(words, section=f"page {number}")
@@ -38,5 +42,10 @@ def read(path: Path, data: bytes) -> Document:
     ]
     if not turns:
         raise UnreadableError("it holds no text (a scan?)")
-    title = " ".join(str(named).split()) if named else ""
+    title = " ".join(_storable(str(named)).split()) if named else ""
     return Document("pdf", title or path.stem, tuple(turns))
+
+
+def _storable(text: str) -> str:
+    # A broken character map yields lone surrogates, which cannot be written as UTF-8.
+    return text.encode("utf-8", "replace").decode("utf-8")

@@ -11,6 +11,7 @@ import bisect
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,9 @@ from knowledge.documents import Document, Turn, UnreadableError
 
 _FRONT = re.compile(r"\A---[ \t]*\n(?P<head>.*?)\n(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.S)
 _CLOCK = re.compile(r"(?:(\d{1,2}):)?(\d{1,3}):(\d{2})(?:\.\d+)?\Z")
-_TITLE_WORDS = 30
+_DEEPEST = 50
+_LATEST = 1e6  # seconds, eleven days
+_PLAIN = (str, int, float, date)
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,10 @@ def front_matter(text: str) -> Mapping[str, Any]:
     assert match is not None
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
+        _check_depth(match["head"], loader)
         head = yaml.load(match["head"], Loader=loader)  # noqa: S506 - a safe loader
+    except ValueError as error:  # a date such as 2021-02-30
+        raise UnreadableError("its front matter holds a value that is not possible") from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f" (line {mark.line + 2})" if mark is not None else ""
@@ -50,6 +56,16 @@ def front_matter(text: str) -> Mapping[str, Any]:
     if not isinstance(head, Mapping):
         raise UnreadableError("its front matter is not a mapping")
     return head
+
+
+def _check_depth(head: str, loader: type) -> None:
+    """Refuse what is nested so deeply that the parser written in C would run out of its stack."""
+    depth = 0
+    for event in yaml.parse(head, Loader=loader):
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > _DEEPEST:
+            raise UnreadableError("its front matter is nested too deeply")
 
 
 def without_front_matter(text: str) -> str:
@@ -68,10 +84,11 @@ def read(path: Path, text: str) -> Document | None:
         raise UnreadableError("its transcript is not a list")
     turns, estimated = _turns(list(_lines(entries)))
     title = _words(head.get("title")) or path.stem
-    guests = head.get("guests") or ()
-    named = tuple(str(g) for g in guests) if isinstance(guests, list) else (str(guests),)
+    guests = head.get("guests")
+    listed = guests if isinstance(guests, list) else [guests]
+    named = tuple(name for guest in listed if (name := _words(guest)))
     ids = head.get("ids")
-    youtube = ids.get("youtube") if isinstance(ids, Mapping) else None
+    youtube = _words(ids.get("youtube")) if isinstance(ids, Mapping) else ""
     warnings = []
     if estimated:
         warnings.append(f"{estimated} of {len(turns)} turns have no reliable time.")
@@ -82,7 +99,7 @@ def read(path: Path, text: str) -> Document | None:
         title=title,
         turns=tuple(turns),
         episode=_episode(head),
-        youtube=str(youtube) if youtube else None,
+        youtube=youtube or None,
         guests=named,
         warnings=tuple(warnings),
     )
@@ -100,7 +117,7 @@ def seconds_of(stamp: object) -> float | None:
     if isinstance(stamp, bool) or stamp is None:
         return None
     if isinstance(stamp, int | float):
-        return float(stamp) if stamp >= 0 else None
+        return float(stamp) if 0 <= stamp <= _LATEST else None
     match = _CLOCK.match(str(stamp).strip())
     if match is None:
         return None
@@ -185,14 +202,14 @@ def _foreign(guests: Sequence[str], turns: Sequence[Turn]) -> str | None:
 
 
 def _episode(head: Mapping[str, Any]) -> str | None:
-    season, episode = head.get("season"), head.get("episode")
-    if season is None or episode is None:
-        return None
-    return f"S{season}E{episode}"
+    season, episode = _words(head.get("season")), _words(head.get("episode"))
+    return f"S{season}E{episode}" if season and episode else None
 
 
 def _words(value: object) -> str:
-    return " ".join(str(value).split()) if value is not None else ""
+    """A value as words; of a list (an unquoted ``[laughs]``) the plain values in it."""
+    values = value if isinstance(value, list) else [value]
+    return " ".join(word for v in values if isinstance(v, _PLAIN) for word in str(v).split())
 
 
 def _letters(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,13 +15,18 @@ if TYPE_CHECKING:
 _PAUSE_SECONDS = 4.0
 _STRETCH_WORDS = 45
 _LONGEST_WORDS = 110
-_TAG = re.compile(r"</?[^>]{1,80}>|\{\\[^}]*\}")
+_ROLLING_WORDS = 40
+_TAG = re.compile(r"</?[a-zA-Z\d][^<>]{0,80}>|\{\\[^}]*\}")
+_WORD_TIME = re.compile(r"<(?:\d+:)?\d\d:\d\d\.\d+>")
+_EMPTY_LINES = re.compile(r"\n{2,}")
 
 
 def read(path: Path, text: str) -> Document:
     """The spoken stretches with the time of their first cue."""
     import pysubs2
 
+    if path.suffix.lower() == ".vtt":
+        text = _cues_only(text)
     try:
         kept = pysubs2.SSAFile.from_string(text, format_=path.suffix.lower().lstrip("."))
     except (pysubs2.exceptions.Pysubs2Error, ValueError, IndexError) as error:
@@ -32,22 +38,35 @@ def read(path: Path, text: str) -> Document:
     return Document("subtitles", path.stem, tuple(_stretches(cues)))
 
 
+def _cues_only(text: str) -> str:
+    """WebVTT without the times within a line, its notes and styles, and the names of its cues."""
+    cues = []
+    for block in _EMPTY_LINES.split(_WORD_TIME.sub("", text)):
+        lines = block.split("\n")
+        first = next((n for n, line in enumerate(lines) if "-->" in line), len(lines))
+        cues.append("\n".join(lines[first:]))
+    return "\n\n".join(cues)
+
+
 def _plain(text: str) -> str:
-    return " ".join(_TAG.sub(" ", text).split())
+    return " ".join(html.unescape(_TAG.sub(" ", text)).split())
 
 
 def _stretches(cues: Iterable[tuple[float, float, str]]) -> Iterator[Turn]:
     """Cues joined up to the end of a sentence; rolling captions say every line once."""
     words: list[str] = []
+    said: list[str] = []  # the last words, also of the stretch before
     start = end = 0.0
     for cue_start, cue_end, text in cues:
-        if words and cue_start - end > _PAUSE_SECONDS:
-            yield Turn(" ".join(words), start=start)
-            words = []
-        fresh = text.split()[_overlap(words, text.split()) :]
+        if cue_start - end > _PAUSE_SECONDS:
+            if words:
+                yield Turn(" ".join(words), start=start)
+            words, said = [], []
+        fresh = text.split()[_overlap(said, text.split()) :]
         if not words:
             start = cue_start
         words += fresh
+        said = [*said, *fresh][-_ROLLING_WORDS:]
         end = cue_end
         closed = bool(fresh) and fresh[-1].endswith((".", "?", "!"))
         if (closed and len(words) >= _STRETCH_WORDS) or len(words) >= _LONGEST_WORDS:

@@ -12,7 +12,7 @@ _START = re.compile(
     r"^\s*[\[(](?P<time>(?:\d{1,2}:)?\d{1,3}:\d{2}(?:\.\d+)?)[\])]\s*"
     r"(?:(?P<speaker>[^\W\d_][^:\n]{0,48}?):(?=\s|$))?\s*(?P<text>.*)$"
 )
-_HEADING = re.compile(r"^\s*#{1,6}\s+(?P<text>\S.*?)\s*#*\s*$")
+_HEADING = re.compile(r"^\s*#{1,6}\s+(?P<text>\S.*)$")
 _ENOUGH = 2
 _SHARE = 0.2
 
@@ -31,10 +31,11 @@ def read(path: Path, text: str) -> Document:
     opened: list[tuple[float | None, str | None, str | None, list[str]]] = []
     for line in text.splitlines():
         if heading := _HEADING.match(line):
+            words = heading["text"].rstrip().rstrip("#").rstrip()
             if title is None and not opened:
-                title = heading["text"]
+                title = words
             else:
-                section = heading["text"]
+                section = words or None
         elif match := _START.match(line):
             speaker = match["speaker"].strip() if match["speaker"] else None
             opened.append((seconds_of(match["time"]), speaker, section, [match["text"]]))
@@ -42,6 +43,8 @@ def read(path: Path, text: str) -> Document:
             opened[-1][3].append(line)
         elif line.strip() and title is None:
             title = line.strip()
+        elif line.strip():
+            opened.append((None, None, section, [line]))
     good = trusted([stamp for stamp, *_ in opened])
     turns = []
     last: float | None = None
@@ -51,5 +54,5 @@ def read(path: Path, text: str) -> Document:
         if words:
             turns.append(Turn(words, speaker, last, not sure and last is not None, chapter))
     doubtful = sum(1 for t in turns if t.approximate)
-    warnings = (f"{doubtful} times run backwards.",) if doubtful else ()
+    warnings = (f"{doubtful} of {len(turns)} turns have no reliable time.",) if doubtful else ()
     return Document("timed text", title or path.stem, tuple(turns), warnings=warnings)
