@@ -1,0 +1,62 @@
+"""Which cases there are: the packaged ones, and the user's own in the data directory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+from agent.content import CASES, case_ids, load_case, load_head
+from agent.errors import ContentError
+from agent.types import Case, CaseHead
+
+VECTORS: Final = CASES.parent / "vectors"
+
+
+@dataclass(frozen=True)
+class CaseBook:
+    """Cases by id. A packaged id wins over one of the user's own."""
+
+    own: Path | None = None
+
+    def ids(self) -> list[str]:
+        """Every case, the packaged ones first, each part sorted."""
+        packaged = case_ids()
+        return packaged + [i for i in self.own_ids() if i not in packaged]
+
+    def own_ids(self) -> list[str]:
+        """The user's own cases, sorted."""
+        return case_ids(self.own) if self.own is not None and self.own.is_dir() else []
+
+    def folder(self, case_id: str) -> Path:
+        """Where a case's files lie; ContentError where there is no such case."""
+        for root in self._roots():
+            if (root / case_id / "case.yaml").is_file():
+                return root / case_id
+        known = ", ".join(self.ids()) or "none"
+        raise ContentError(f"There is no case {case_id!r}; known cases: {known}.")
+
+    def load(self, case_id: str) -> Case:
+        """The whole case; ContentError if it is missing or broken."""
+        folder = self.folder(case_id)
+        return load_case(case_id, folder.parent)
+
+    def head(self, case_id: str) -> CaseHead:
+        """Title and summary alone, without reading the rest."""
+        return load_head(self.folder(case_id))
+
+    def vectors(self, case_id: str) -> Path:
+        """The table of its phrasings' vectors: packaged, or kept beside the user's own cases."""
+        if self.own is not None and self.folder(case_id).parent == self.own:
+            return self.own / f".{case_id}.npz"
+        return VECTORS / f"{case_id}.npz"
+
+    def _roots(self) -> list[Path]:
+        return [CASES, *([self.own] if self.own is not None else [])]
+
+
+@cache
+def packaged() -> CaseBook:
+    """The packaged cases alone."""
+    return CaseBook()
