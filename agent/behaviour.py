@@ -14,8 +14,9 @@ from typing import Final
 
 import numpy as np
 
-from agent.clarify import FactSheet, asks_in
+from agent.clarify import FactSheet
 from agent.evidence import Found
+from agent.questions import asks_in
 from agent.scale import Verdict
 from agent.sentences import Span, sentences
 from agent.transcript import Turn

@@ -12,6 +12,8 @@ from agent.errors import ContentError
 from agent.types import Case, CaseHead
 
 VECTORS: Final = CASES.parent / "vectors"
+KINDS: Final = CASES.parent / "kinds"
+PORTFOLIO: Final = "portfolio"
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,13 @@ class CaseBook:
         """Every case, the packaged ones first, each part sorted."""
         packaged = case_ids()
         return packaged + [i for i in self.own_ids() if i not in packaged]
+
+    def has(self, case_id: str | None) -> bool:
+        """Whether there is such a case; the portfolio walkthrough counts, though it is listed
+        nowhere."""
+        return case_id is not None and any(
+            (root / case_id / "case.yaml").is_file() for root in self._roots()
+        )
 
     def own_ids(self) -> list[str]:
         """The user's own cases, sorted."""
@@ -53,7 +62,7 @@ class CaseBook:
         return VECTORS / f"{case_id}.npz"
 
     def _roots(self) -> list[Path]:
-        return [CASES, *([self.own] if self.own is not None else [])]
+        return [CASES, KINDS, *([self.own] if self.own is not None else [])]
 
 
 @cache

@@ -15,6 +15,7 @@ from agent.hygiene import Heard
 from agent.noting import Notes, note_answer
 from agent.plans import leads
 from agent.policy import Decision, View, decide
+from agent.questions import chosen_of
 from agent.records import TurnRecord
 from agent.scale import LEVELS, TECHNICAL, Stage
 from agent.sentences import Span
@@ -57,6 +58,7 @@ def _noted_answer(state: State, deps: Deps, row: TurnRecord) -> Update:
             heard.add(turn.text)
     clarifying = state["phase"] == "clarify"
     notes = note_answer(row.text, row.seq, heard, deps.playbook, clarifying=clarifying)
+    settled = _settled(state, deps, row.text)
     met = {**{k: _place(s) for k, s in notes.met.items()}, **state["met"]}
     half = {**state["half"], **{k: _place(s) for k, s in notes.half.items()}}
     return {
@@ -70,16 +72,20 @@ def _noted_answer(state: State, deps: Deps, row: TurnRecord) -> Update:
         "unprompted": _unprompted(state, deps, notes),
         "stalls": state["stalls"] + 1 if _stalled(notes) else 0,
         "clarify_turns": state["clarify_turns"] + int(clarifying),
+        "offered": [],
         "notes": {
             "act": "answer",
             "words": notes.words,
             "english": notes.english,
-            "ready": notes.ready,
+            "ready": notes.ready and not settled,
+            "settled": settled,
             "disagrees": notes.disagrees,
             "new_met": sorted(notes.met),
             "new_half": sorted(notes.half),
             "asks": [[a.span.start, a.span.end, int(a.assumption)] for a in notes.asks],
-            "question_words": sum(a.span.words for a in notes.asks if not a.assumption),
+            "question_words": notes.words
+            if settled
+            else sum(a.span.words for a in notes.asks if not a.assumption),
             "stages": list(notes.stages),
             "points": len(notes.met),
             "replied": False,
@@ -153,7 +159,7 @@ def view_of(state: State, deps: Deps) -> View:
         words=notes["words"] - _question_words(state),
         points=int(notes.get("points", 0)),
         stages=len(notes.get("stages", [])),
-        asks=len(notes.get("asks", [])),
+        asks=len(notes.get("asks", [])) + len(notes.get("settled", [])),
         which=bool(notes.get("which")),
         replied=bool(notes.get("replied")),
         language=not notes.get("english", True),
@@ -216,14 +222,13 @@ def gaps(state: State, deps: Deps, stages: tuple[Stage, ...]) -> tuple[str, ...]
 
     A stage of which little was heard makes its gaps more valuable when stages compete.
     """
-    level = deps.interview.level
     askable = [c for c in deps.playbook.askable() if c.asked_in in stages]
     missing = _missing_share(askable, state)
     ranked = []
     for criterion in askable:
         if criterion.id in state["met"] or state["asked"].get(criterion.id, 0):
             continue
-        value = deps.playbook.worth(criterion, level)
+        value = deps.worth(criterion)
         if len(stages) > 1:
             value *= 0.5 + missing[criterion.asked_in]
             value /= 1 + state["followups"].get(criterion.asked_in, 0)
@@ -260,7 +265,7 @@ def _possible(state: State, deps: Deps) -> tuple[str, ...]:
     return tuple(
         sorted(
             new,
-            key=lambda n: (-deps.playbook.worth(deps.playbook.by_id[n], deps.interview.level), n),
+            key=lambda n: (-deps.worth(deps.playbook.by_id[n]), n),
         )
     )
 
@@ -292,6 +297,13 @@ def _corrected(state: State, criterion: Criterion) -> bool:
 
 def _question_words(state: State) -> int:
     return int(state["notes"].get("question_words", 0)) if state["notes"].get("replied") else 0
+
+
+def _settled(state: State, deps: Deps, text: str) -> list[str]:
+    """The facts that a short reply to "do you mean ..." asks for."""
+    offered = state["offered"]
+    facts = deps.playbook.facts
+    return [offered[i] for i in chosen_of(text, [facts.topic(f) for f in offered])]
 
 
 def _place(span: Span) -> Place:

@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from agent.clarify import Ask, asks_in, open_asks
 from agent.evidence import Found, Unit, units_of
 from agent.hygiene import Heard
 from agent.language import is_english
 from agent.playbook import Playbook
+from agent.questions import Ask, asks_in, open_asks
 from agent.scale import Stage
 from agent.sentences import Span
 

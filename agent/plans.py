@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from agent.errors import InputError
@@ -11,6 +12,15 @@ from agent.scale import Level, Stage, Style
 MIN_MINUTES: Final = 5
 MAX_MINUTES: Final = 120
 STAGE_FOLLOWUPS: Final = 5
+STAGE_SHARE: Final[Mapping[Stage, float]] = {
+    "framing": 0.16,
+    "metrics": 0.13,
+    "data": 0.18,
+    "modeling": 0.15,
+    "serving": 0.13,
+    "validation": 0.13,
+    "operations": 0.12,
+}
 
 
 @dataclass(frozen=True)
@@ -18,8 +28,9 @@ class Plan:
     """Seconds and budgets of one interview.
 
     ``sketch`` is the uninterrupted design talk of a short interview, followed by ``dives`` deep
-    dives; longer ones open every stage. ``max_turns`` bounds the interviewer's turns whatever
-    happens, so that an interview always ends.
+    dives; longer ones open every stage. ``shares`` are the parts of the middle of a long interview
+    that a stage may take before the clock moves it on. ``max_turns`` bounds the interviewer's
+    turns whatever happens, so that an interview always ends.
     """
 
     minutes: int
@@ -32,6 +43,7 @@ class Plan:
     total_followups: int
     twist: bool
     max_turns: int
+    shares: Mapping[Stage, float] = field(default_factory=lambda: STAGE_SHARE)
 
     @property
     def total_seconds(self) -> int:
@@ -71,15 +83,3 @@ def leads(level: Level) -> bool:
 def default_style(level: Level) -> Style:
     """Quiet at senior (the round is close to a solo talk), neutral elsewhere."""
     return "quiet" if level == "senior" else "neutral"
-
-
-STAGE_SHARE: Final[dict[Stage, float]] = {
-    "framing": 0.16,
-    "metrics": 0.13,
-    "data": 0.18,
-    "modeling": 0.15,
-    "serving": 0.13,
-    "validation": 0.13,
-    "operations": 0.12,
-}
-"""Share of the middle of a long interview that a stage may take before the clock moves it on."""

@@ -135,7 +135,7 @@ def playbook_for(
 ) -> Playbook:
     """The case a transcript names where it is known, else the case-independent rubric."""
     book = cases or packaged()
-    known = transcript.case if transcript.case in book.ids() else None
+    known = transcript.case if book.has(transcript.case) else None
     variant = _variant(transcript, book.load(known)) if known is not None else "none"
     return kept_playbook(known, variant, stage, encoder, book)
 
@@ -145,7 +145,7 @@ def kept_playbook(
     case_id: str | None, variant: str, stage: Stage | None, encoder: Encoder, cases: CaseBook
 ) -> Playbook:
     """The playbook of a case that may be gone by now, kept: building one takes half a second."""
-    known = case_id if case_id in cases.ids() else None
+    known = case_id if cases.has(case_id) else None
     return Playbook.load(known, encoder, variant=variant, stage=stage, cases=cases)
 
 

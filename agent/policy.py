@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from agent.plans import STAGE_SHARE, Plan, leads
+from agent.plans import Plan, leads
 from agent.records import Act
 from agent.scale import TECHNICAL, Level, Stage, Style
 
@@ -302,4 +302,4 @@ def _time_left(view: View) -> float:
 
 def _stage_seconds(view: View) -> float:
     middle = view.plan.closing_at - view.plan.clarify_seconds
-    return middle * STAGE_SHARE.get(view.stage, 1 / len(TECHNICAL))
+    return middle * view.plan.shares.get(view.stage, 1 / len(TECHNICAL))

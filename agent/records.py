@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from agent.scale import Dimension, Level, Speaker, Stage, Style
+from agent.scale import Dimension, Level, Role, Speaker, Stage, Style, Verdict
 from agent.types import Value
 
 Kind = Literal["case", "portfolio", "stage"]
@@ -43,8 +43,9 @@ class Source(Value):
 
 class InterviewRecord(Value):
     """One interview. ``variant`` is the case's hidden version chosen by ``seed``; ``parent`` and
-    ``fork_seq`` are set on a redo (the rows up to ``fork_seq`` are the parent's); ``extra`` holds
-    what an imported transcript had beyond the known keys."""
+    ``fork_seq`` are set on a redo (the rows up to ``fork_seq`` are the parent's); ``weights`` say
+    which stages get more time and questions (1 is usual), ``remembered`` which points earlier
+    interviews left open; ``extra`` holds what an imported transcript had beyond the known keys."""
 
     id: str
     owner: str
@@ -59,6 +60,9 @@ class InterviewRecord(Value):
     variant: str
     seed: int
     engine: str
+    role: Role | None = None
+    weights: dict[Stage, float] = Field(default_factory=dict)
+    remembered: tuple[str, ...] = ()
     status: Status
     created_at: datetime
     ended_at: datetime | None = None
@@ -92,14 +96,35 @@ class TurnRecord(Value):
     extra: dict[str, Any] = Field(default_factory=dict)
 
 
+class Remembered(Value):
+    """The verdict on a point, for the interviews that follow; ``subject`` completes "no sentence
+    about"."""
+
+    point: str
+    verdict: Verdict
+    points: int
+    level: Level
+    subject: str
+
+
+class Improvement(Value):
+    """What became of a point that earlier interviews left open."""
+
+    point: str
+    subject: str
+    verdict: Verdict
+
+
 class GradeRecord(Value):
-    """One grading of an interview: the contract's document, kept as it was given."""
+    """One grading of an interview: the contract's document, kept as it was given, and its verdicts
+    by point."""
 
     id: str
     interview: str
     created_at: datetime
     engine: str
     document: dict[str, Any]
+    memory: tuple[Remembered, ...] = ()
 
 
 Rating = Annotated[float, Field(ge=0, le=4)]

@@ -13,8 +13,9 @@ from typing import Any
 from agent.grade import CriterionGrade, DimensionGrade, Flag, Grade
 from agent.grounding import source_of
 from agent.levels import Weighed, level_signal, on_grid, raw_score
+from agent.memory import improvements
 from agent.playbook import Playbook
-from agent.records import Appeal, InterviewRecord, SelfRating, Source, TurnRecord
+from agent.records import Appeal, Improvement, InterviewRecord, SelfRating, Source, TurnRecord
 from agent.scale import DIMENSIONS, LEVELS, SIGNALS, Dimension, Level, Signal, Stage
 from agent.transcript import Transcript, Turn, hints_taken, seconds_by_stage
 from agent.types import Criterion, Value
@@ -114,6 +115,7 @@ class Report(Value):
     strong_answers: dict[Stage, str]
     appeals: tuple[Appeal, ...]
     remarks: tuple[str, ...]
+    improvements: tuple[Improvement, ...] = ()
     engine: str
     model: str | None
     rubric_version: str
@@ -164,6 +166,7 @@ def build_report(
         strong_answers=_strong_answers(playbook),
         appeals=tuple(appeals),
         remarks=_remarks(transcript, record),
+        improvements=improvements(record.remembered if record else (), document, playbook),
         engine=grade.engine,
         model=grade.model,
         rubric_version=grade.rubric_version,

@@ -30,6 +30,7 @@ Stage = Literal[
 ]
 Level = Literal["mid", "senior", "staff"]
 Style = Literal["quiet", "neutral", "supportive", "challenging"]
+Role = Literal["ml-engineer", "data-scientist"]
 Signal = Literal["strong_no", "no", "lean_no", "lean_yes", "yes", "strong_yes"]
 Polarity = Literal["positive", "negative"]
 Verdict = Literal["met", "partial", "unmet", "cannot_assess"]
@@ -40,6 +41,7 @@ STAGES: Final[tuple[Stage, ...]] = get_args(Stage)
 TECHNICAL: Final[tuple[Stage, ...]] = tuple(s for s in STAGES if s != "wrap_up")
 LEVELS: Final[tuple[Level, ...]] = get_args(Level)
 STYLES: Final[tuple[Style, ...]] = get_args(Style)
+ROLE_NAMES: Final[tuple[Role, ...]] = get_args(Role)
 SIGNALS: Final[tuple[Signal, ...]] = get_args(Signal)
 
 MAX_SCORE: Final = 4.0

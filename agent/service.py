@@ -14,12 +14,15 @@ from datetime import UTC, datetime
 from typing import Final
 
 from agent.answers import clean_answer
-from agent.casebook import CaseBook, packaged
+from agent.casebook import PORTFOLIO, CaseBook, packaged
+from agent.content import load_rubric
 from agent.deps import Deps
+from agent.emphasis import JobFit, read_job, weights_of
 from agent.errors import ConflictError, InputError, NotFoundError, StoreError
 from agent.grading import ENGINE, grade_transcript
 from agent.grounding import Grounding, NoGrounding
 from agent.levels import HINT_COST
+from agent.memory import LOOK_BACK, still_open, verdicts_of
 from agent.plans import default_style, plan_for
 from agent.playbook import Playbook, choose_variant, kept_playbook, playbook_for
 from agent.records import (
@@ -31,7 +34,7 @@ from agent.records import (
     SelfRating,
     TurnRecord,
 )
-from agent.scale import Level, Stage, Style
+from agent.scale import Level, Role, Stage, Style
 from agent.settings import OWNER
 from agent.state import restore
 from agent.store import Store
@@ -49,11 +52,14 @@ def _new_id() -> str:
     return secrets.token_hex(6)
 
 
+FIRST_CASE = "fraud-checkout"
+
+
 @dataclass(frozen=True)
 class Setup:
     """What a new interview is to be."""
 
-    case_id: str | None = "fraud-checkout"
+    case_id: str | None = FIRST_CASE
     prompt: str | None = None
     kind: Kind = "case"
     stage: Stage | None = None
@@ -61,6 +67,8 @@ class Setup:
     style: Style | None = None
     minutes: int = 12
     seed: int | None = None
+    role: Role | None = None
+    job: str | None = None
 
 
 @dataclass(frozen=True)
@@ -101,12 +109,11 @@ class Interviews:
         """Commit a new interview; ``begin`` then speaks the first turn."""
         style = setup.style or default_style(setup.level)
         plan_for(setup.minutes, style)
-        if setup.kind == "portfolio":
-            raise InputError("The portfolio walkthrough is not part of this version yet.")
         if setup.kind == "stage" and setup.stage is None:
             raise InputError("Say which stage to practise (--stage).")
         seed = setup.seed if setup.seed is not None else secrets.randbelow(1_000_000)
-        case = self.cases.load(setup.case_id) if setup.case_id is not None else None
+        case_id = PORTFOLIO if setup.kind == "portfolio" else setup.case_id
+        case = self.cases.load(case_id) if case_id is not None else None
         if case is None and not (setup.prompt or "").strip():
             raise InputError("An interview needs a case or a prompt.")
         prompt = case.openings[setup.level] if case is not None else (setup.prompt or "").strip()
@@ -117,7 +124,7 @@ class Interviews:
             owner=OWNER,
             kind=setup.kind,
             stage=setup.stage if setup.kind == "stage" else None,
-            case_id=setup.case_id,
+            case_id=case_id,
             title=case.title if case is not None else _title(prompt),
             prompt=prompt,
             level=setup.level,
@@ -126,6 +133,9 @@ class Interviews:
             variant=choose_variant(case, seed),
             seed=seed,
             engine=ENGINE,
+            role=setup.role,
+            weights=self._weights(setup),
+            remembered=still_open(self._recent_grades(), setup.level),
             status="open",
             created_at=self.now(),
         )
@@ -377,15 +387,33 @@ class Interviews:
     def _playbook(self, record: InterviewRecord) -> Playbook:
         return kept_playbook(record.case_id, record.variant, record.stage, self.encoder, self.cases)
 
+    def _weights(self, setup: Setup) -> dict[Stage, float]:
+        """Emphasis by role and job description; none leaves every stage as it is."""
+        if setup.job is None or not setup.job.strip():
+            return weights_of(setup.role) if setup.role is not None else {}
+        return weights_of(setup.role, self.job_fit(setup.job).weights)
+
+    def job_fit(self, job: str) -> JobFit:
+        """Stages and cases that a job description asks for; InputError if it says too little."""
+        return read_job(job, self.cases, load_rubric(), self.encoder)
+
+    def _recent_grades(self) -> list[GradeRecord]:
+        """The newest grade of each of the newest graded interviews, newest first."""
+        graded = [r for r in self.store.interviews() if r.status == "graded"][:LOOK_BACK]
+        kept = [self.store.grades(r.id) for r in graded]
+        return [grades[-1] for grades in kept if grades]
+
     def _grade_record(self, record: InterviewRecord, *, number: int) -> GradeRecord:
         transcript = transcript_of(record, self.store.turns(record.id))
-        grade = grade_transcript(transcript, self._playbook(record), level=record.level)
+        playbook = self._playbook(record)
+        document = grade_transcript(transcript, playbook, level=record.level).document()
         return GradeRecord(
             id=f"{record.id}-{number}",
             interview=record.id,
             created_at=self.now(),
             engine=ENGINE,
-            document=grade.document(),
+            document=document,
+            memory=verdicts_of(document, playbook),
         )
 
     def _hint_cost(

@@ -10,11 +10,12 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from agent.clarify import Answer, Ask
+from agent.clarify import Answer
 from agent.deps import Deps, NodeRuntime, Update
 from agent.errors import ConflictError
 from agent.nodes import decision_of, gaps, span_text
 from agent.plans import Plan, leads
+from agent.questions import Ask
 from agent.records import Move, Source, TurnRecord
 from agent.scale import Stage
 from agent.sentences import Span
@@ -69,9 +70,14 @@ def reply(state: State, runtime: NodeRuntime) -> Update:
     if state["phase"] != "clarify":
         # Inside an answer a question the sheet knows nothing of is mostly the candidate's own.
         answers = [a for a in answers if a.outcome != "yours" or _closes(a, text)]
+    settled = state["notes"].get("settled", [])
+    answers = [] if settled else answers
     lines, which = _reply_lines(deps, answers)
-    told = [f for a in answers for f in a.facts if a.outcome != "which"]
+    lines = [*(deps.playbook.facts.say(f) for f in settled), *lines]
+    told = [*settled, *(f for a in answers for f in a.facts if a.outcome != "which")]
+    offered = next((list(a.facts) for a in answers if a.outcome == "which"), [])
     return {
+        "offered": offered,
         "prefix": " ".join(lines),
         "told": [*state["told"], *(f for f in told if f not in state["told"])],
         "notes": {**state["notes"], "replied": True, "which": which},
@@ -273,8 +279,7 @@ def _reply_lines(deps: Deps, answers: list[Answer]) -> tuple[list[str], bool]:
             case "confirmed" | "corrected":
                 lines.append(_phrase(deps, answer.outcome, say=answer.say).text)
             case "which" if not which:
-                first, second = answer.topics
-                lines.append(_phrase(deps, "which", first=first, second=second).text)
+                lines.append(_meant(deps, answer.topics))
                 which = True
             case "which":
                 lines.append(_phrase(deps, "later", quote=quote(answer.ask.span.text)).text)
@@ -285,6 +290,12 @@ def _reply_lines(deps: Deps, answers: list[Answer]) -> tuple[list[str], bool]:
             case "yours":
                 lines.append(_phrase(deps, "yours").text)
     return list(dict.fromkeys(lines)), which
+
+
+def _meant(deps: Deps, topics: tuple[str, ...]) -> str:
+    if len(topics) == 1:
+        return _phrase(deps, "meant", topic=topics[0]).text
+    return _phrase(deps, "which", first=topics[0], second=topics[1]).text
 
 
 def _closes(answer: Answer, text: str) -> bool:

@@ -38,6 +38,7 @@ class State(TypedDict):
     stage_clock: dict[str, float]
     parked: dict[str, Place]  # by stage: said before its time
     told: list[str]  # facts told
+    offered: list[str]  # facts of which the candidate was asked whether they are meant
     unprompted: list[str]  # risks raised unasked
     clock: float
     turns: int  # interviewer turns
@@ -79,6 +80,7 @@ def new_state(interview: str) -> State:
         stage_clock={},
         parked={},
         told=[],
+        offered=[],
         unprompted=[],
         clock=0.0,
         turns=0,

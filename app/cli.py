@@ -21,6 +21,7 @@ Kind = Literal["case", "portfolio", "stage"]
 LevelName = Literal["mid", "senior", "staff"]
 StyleName = Literal["quiet", "neutral", "supportive", "challenging"]
 StageName = Literal["framing", "metrics", "data", "modeling", "serving", "validation", "operations"]
+RoleName = Literal["ml-engineer", "data-scientist"]
 Engine = Literal["offline", "openai"]
 Format = Literal["md", "json", "html"]
 CorpusName = Literal["packaged", "user", "all"]
@@ -50,8 +51,12 @@ def serve(
 
 @app.command(epilog="Example: spar interview --level mid --minutes 12")
 def interview(
-    kind: Annotated[Kind, typer.Option(help="A whole case, or one stage of it.")] = "case",
-    case: Annotated[str, typer.Option(help="Case id.")] = "fraud-checkout",
+    kind: Annotated[
+        Kind, typer.Option(help="A whole case, one stage of it, or a project of your own.")
+    ] = "case",
+    case: Annotated[
+        str | None, typer.Option(help="Case id; spar case lists them. Default: fraud-checkout.")
+    ] = None,
     stage: Annotated[StageName | None, typer.Option(help="With --kind stage.")] = None,
     level: Annotated[LevelName, typer.Option()] = "senior",
     style: Annotated[
@@ -60,6 +65,13 @@ def interview(
     minutes: Annotated[
         int, typer.Option(help="12, 25, 45 or another length.", min=MIN_MINUTES, max=MAX_MINUTES)
     ] = 12,
+    role: Annotated[
+        RoleName | None, typer.Option(help="Shifts minutes and questions, never scores.")
+    ] = None,
+    job: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="A job description: chooses case and emphasis."),
+    ] = None,
     engine: EngineOption = None,
     seed: Annotated[int | None, typer.Option(help="Fixes the case's hidden version.")] = None,
     resume: Annotated[str | None, typer.Option(metavar="INTERVIEW", help="Go on with one.")] = None,
@@ -76,19 +88,23 @@ def interview(
     if kind == "stage" and stage is None:
         raise typer.BadParameter("Say which stage to practise (--stage).")
     check_engine(engine)
-    from agent.service import Setup
-    from app.interviewing import run_interview
+    from agent.service import FIRST_CASE, Setup
+    from app.interviewing import Wish, run_interview
 
+    if job is not None and not job.is_file():
+        raise typer.BadParameter(f"There is no file {job}.")
     setup = Setup(
-        case_id=case,
+        case_id=case or FIRST_CASE,
         kind=kind,
         stage=stage,
         level=level,
         style=style,
         minutes=minutes,
         seed=seed,
+        role=role,
     )
-    run_interview(setup, resume=resume, transcript_out=transcript_out)
+    wish = Wish(resume=resume, transcript_out=transcript_out, job=job, choose_case=case is None)
+    run_interview(setup, wish)
 
 
 @app.command(epilog="Example: spar grade interview.txt --candidate Ana --json")

@@ -7,6 +7,7 @@ import json
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Protocol, TextIO
 
@@ -91,13 +92,27 @@ class Paragraphs:
             yield "\n".join(lines)
 
 
-def run_interview(setup: Setup, *, resume: str | None, transcript_out: Path | None) -> None:
+@dataclass(frozen=True)
+class Wish:
+    """What else the command line asked for. ``job`` is a file with a job description, by which the
+    case is chosen too where ``choose_case`` says that none was named."""
+
+    resume: str | None = None
+    transcript_out: Path | None = None
+    job: Path | None = None
+    choose_case: bool = False
+
+
+def run_interview(setup: Setup, wish: Wish) -> None:
     """Start or resume an interview and see it through to its report."""
+    resume, transcript_out = wish.resume, wish.transcript_out
     if transcript_out is not None and (
         transcript_out.is_dir() or not transcript_out.absolute().parent.is_dir()
     ):
         raise InputError(f"{transcript_out} cannot be written.")
     with contextlib.closing(open_services()) as services:
+        if wish.job is not None and resume is None:
+            setup = _suited(services, setup, wish.job, choose_case=wish.choose_case)
         record = _record(services, setup, resume)
         interactive = sys.stdin.isatty() and sys.stdout.isatty()
         candidate = _candidate(interactive=interactive)
@@ -221,6 +236,20 @@ class Conversation:
 
             for source in question.sources:
                 print_source(source, out_console())
+
+
+def _suited(services: Services, setup: Setup, job: Path, *, choose_case: bool) -> Setup:
+    """The interview that a job description asks for; says what it decided."""
+    try:
+        text = job.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{job} cannot be read as text.") from error
+    fit = services.interviews.job_fit(text)
+    case_id = fit.cases[0] if choose_case and setup.kind != "portfolio" else setup.case_id
+    more = [s for s, w in sorted(fit.weights.items(), key=lambda p: -p[1]) if w > 1][:3]
+    chosen = f"case {case_id}, " if choose_case and setup.kind != "portfolio" else ""
+    print(f"By the job description: {chosen}more on {', '.join(more)}.", file=sys.stderr)
+    return replace(setup, case_id=case_id, job=text)
 
 
 def _record(services: Services, setup: Setup, resume: str | None) -> InterviewRecord:

@@ -217,6 +217,8 @@ def _time(report: Report) -> Iterator[str]:
         yield _table([*rows, ["**Total**", f"**{clock(report.clock)}**{limit}"]])
     else:
         yield "No answering times were recorded."
+    if progress := parts.progress_words(report):
+        yield inline(progress)
     if report.remarks:
         yield "\n".join(f"- {inline(remark)}" for remark in report.remarks)
 

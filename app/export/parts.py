@@ -111,6 +111,22 @@ def found_words(gap: Gap) -> str:
     return "Half of it is there." if gap.quotes else gap.found
 
 
+def progress_words(report: Report) -> str | None:
+    """What became of the points that earlier interviews left open, as one sentence."""
+    if not report.improvements:
+        return None
+    parts = []
+    for verdict, say in (
+        ("met", "now said"),
+        ("partial", "half of it now"),
+        ("unmet", "still open"),
+    ):
+        subjects = [i.subject for i in report.improvements if i.verdict == verdict]
+        if subjects:
+            parts.append(f"{say}: {'; '.join(subjects)}")
+    return f"Open in your earlier interviews and {'. '.join(parts)}."
+
+
 def change_words(report: Report, change: Change) -> str:
     """What would have to be said, or left out, for this change."""
     if any(change.criterion == m.criterion for r in report.dimensions for m in r.mistakes):

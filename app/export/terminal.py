@@ -244,6 +244,8 @@ def _pointers(report: Report, console: Console) -> None:
     console.print()
     if guess := parts.guess_words(report):
         _say(console, guess)
+    if progress := parts.progress_words(report):
+        _say(console, progress)
     for remark in report.remarks:
         _say(console, remark)
     if report.flags:

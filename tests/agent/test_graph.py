@@ -15,13 +15,13 @@ from langgraph.types import Command
 
 from agent import graph as graph_module
 from agent import nodes, speaking
-from agent.clarify import asks_in
 from agent.errors import ConflictError, StoreError
 from agent.evidence import units_of
 from agent.graph import build_graph
 from agent.hygiene import Heard
 from agent.playbook import choose_variant
 from agent.policy import MAX_DIVES, Go
+from agent.questions import asks_in
 from agent.records import TurnRecord
 from agent.scale import LEVELS, STYLES, Level, Style
 from agent.service import Setup
