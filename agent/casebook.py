@@ -55,6 +55,16 @@ class CaseBook:
         """Title and summary alone, without reading the rest."""
         return load_head(self.folder(case_id))
 
+    def heads(self) -> dict[str, CaseHead]:
+        """Title and summary of every case; one of the user's own that is broken goes by its id."""
+        found = {}
+        for case_id in self.ids():
+            try:
+                found[case_id] = self.head(case_id)
+            except ContentError:
+                found[case_id] = CaseHead(id=case_id, title=f"{case_id} (broken)", summary=case_id)
+        return found
+
     def vectors(self, case_id: str) -> Path:
         """The table of its phrasings' vectors: packaged, or kept beside the user's own cases."""
         if self.own is not None and self.folder(case_id).parent == self.own:

@@ -80,9 +80,9 @@ def read_job(text: str, cases: CaseBook, rubric: Rubric, encoder: Encoder) -> Jo
         stage: round(float(1 + 0.3 * value / scale), 2)
         for stage, value in zip(TECHNICAL, spread, strict=True)
     }
-    ids = cases.ids()
-    heads = [cases.head(i) for i in ids]
-    fit = _nearness(vectors, encoder.encode([f"{h.title}. {h.summary}" for h in heads]))
+    heads = cases.heads()
+    ids = list(heads)
+    fit = _nearness(vectors, encoder.encode([f"{heads[i].title}. {heads[i].summary}" for i in ids]))
     order = sorted(range(len(ids)), key=lambda i: (-float(fit[i]), ids[i]))
     return JobFit(weights, tuple(ids[i] for i in order))
 

@@ -272,6 +272,57 @@ def sources_remove(
     command.remove_source(source_id, yes=yes)
 
 
+case_app = typer.Typer(
+    name="case",
+    help="The cases there are; write, check and try one of your own.",
+    rich_markup_mode=None,
+    invoke_without_command=True,
+    epilog="Example: spar case check my-case",
+)
+app.add_typer(case_app)
+
+
+@case_app.callback()
+def case(context: typer.Context, as_json: JsonFlag = False) -> None:
+    """List the cases."""
+    if context.invoked_subcommand is None:
+        from app import case_cmd as command
+
+        command.list_cases(as_json=as_json)
+
+
+@case_app.command("new", epilog="Example: spar case new my-case")
+def case_new(case_id: Annotated[str, typer.Argument(metavar="ID")]) -> None:
+    """Start a case of your own from a small one that works."""
+    from app import case_cmd as command
+
+    command.new_case(case_id)
+
+
+@case_app.command("check", epilog="Example: spar case check my-case")
+def case_check(
+    name: Annotated[str, typer.Argument(metavar="ID|FOLDER")], as_json: JsonFlag = False
+) -> None:
+    """List what is to mend, by file, entry and field."""
+    from app import case_cmd as command
+
+    raise typer.Exit(command.check(name, as_json=as_json))
+
+
+@case_app.command("preview", epilog='Example: spar case preview my-case "I would start with ..."')
+def case_preview(
+    name: Annotated[str, typer.Argument(metavar="ID|FOLDER")],
+    answers: Annotated[
+        list[str] | None, typer.Argument(metavar="[ANSWER]...", help="Up to three.")
+    ] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Try answers: what each is credited with, and what is asked next."""
+    from app import case_cmd as command
+
+    command.preview(name, answers or [], as_json=as_json)
+
+
 @app.command(epilog="Example: spar doctor --json")
 def doctor(as_json: JsonFlag = False) -> None:
     """Say which engine is active and why, and whether everything Spar needs works."""

@@ -10,7 +10,7 @@ from itertools import groupby, pairwise
 
 from knowledge.documents import Document, Turn
 
-TARGET_WORDS = 180
+TARGET_WORDS = 220
 SHORT_WORDS = 30
 QUESTION_WORDS = 80
 _SENTENCE = re.compile(r"(?:(?<=[.!?])|(?<=[.!?][\"')\]]))\s+(?=[\"'(\[]?[A-Z0-9])")

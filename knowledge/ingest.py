@@ -164,8 +164,11 @@ def _take(
         return FileReport(
             str(path), "unchanged", source_id, before.title, before.words, before.passages
         )
-    for other in known.values():
+    for other in list(known.values()):
         if other.content_hash == content and other.id != source_id:
+            if not Path(other.path).exists():  # the file was moved
+                library.remove_source(known.pop(other.id).id)
+                continue
             raise UnreadableError(f"the same content as {other.path}")
     document = read_document(path, data, beside_episodes=_beside_episodes(path))
     sketch = _sketch(document)

@@ -19,7 +19,7 @@ import numpy as np
 from knowledge.corpus import load_entries
 from knowledge.encoder import DIMENSION, Encoder, Vectors
 from knowledge.errors import CorpusError, IndexUnavailable
-from knowledge.fusion import Candidate, Ranker, weighted
+from knowledge.fusion import Candidate, by_corpus
 from knowledge.indexes import Content, DerivedIndexes
 from knowledge.store import PassageStore
 from knowledge.types import CorpusChoice, Entry, Hit, Passage, SourceRecord
@@ -101,7 +101,7 @@ class Library:
     ) -> list[list[Hit]]:
         """``search`` for each query, in order; cheaper than one by one."""
         pools = self.candidates(queries, k, corpus, topics)
-        return [self._hits(pool, k, weighted) for pool in pools]
+        return [self._hits(pool, k) for pool in pools]
 
     def candidates(
         self,
@@ -200,8 +200,8 @@ class Library:
     ) -> None:
         self.close()
 
-    def _hits(self, pool: Sequence[Candidate], k: int, ranker: Ranker) -> list[Hit]:
-        ranked = ranker(pool)[:k]
+    def _hits(self, pool: Sequence[Candidate], k: int) -> list[Hit]:
+        ranked = by_corpus(pool, self._packaged)[:k]
         unknown = [i for i, _ in ranked if i not in self._packaged]
         known = self._packaged | (self._store.get(unknown) if unknown else {})
         return [

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from evals.retrieval import transcripts
 from knowledge.corpus import load_entries
+from knowledge.encoder import MiniLMEncoder
 from knowledge.fusion import (
     Candidate,
     dense_only,
@@ -24,8 +27,8 @@ def test_labels_name_existing_notes_and_enough_queries(queries_file: Path):
     queries = load_queries(queries_file)
     known = {entry.passage.id for entry in load_entries()}
     assert {i for q in queries for i in q.expected} <= known
-    assert len(queries) >= 60
-    assert Counter(q.style for q in queries)["vague"] >= 30
+    assert len(queries) >= 120
+    assert Counter(q.style for q in queries)["vague"] >= 60
 
 
 def test_queries_do_not_leak(queries_file: Path):
@@ -34,9 +37,9 @@ def test_queries_do_not_leak(queries_file: Path):
 
 
 @pytest.mark.parametrize(
-    # Measured 0.80 / 0.69, 0.75 / 0.59 and 0.88 / 0.82; floors leave room for other processors.
+    # Measured 0.78 / 0.68, 0.68 / 0.56 and 0.91 / 0.85; floors leave room for other processors.
     ("style", "recall_5", "mrr"),
-    [("", 0.76, 0.65), ("vague", 0.69, 0.54), ("topical", 0.85, 0.77)],
+    [("", 0.74, 0.64), ("vague", 0.64, 0.52), ("topical", 0.87, 0.80)],
 )
 def test_recall_floor(
     packaged: Library, queries_file: Path, style: str, recall_5: float, mrr: float
@@ -72,3 +75,17 @@ def test_rankers():
     assert [i for i, _ in weighted([C, B, A])] == ["a", "b", "c"]
     tie = [A._replace(id="z"), A]
     assert [i for i, _ in weighted(tie)] == ["a", "z"]
+
+
+def test_recall_floor_on_transcripts(encoder: MiniLMEncoder):
+    """The made-up episodes, ingested: measured 0.86 / 0.72 over all, 0.75 of the vague ones."""
+    asked = transcripts(encoder)
+    assert len(asked.queries) == 72
+    assert all(q.expected for q in asked.queries)
+    ranker = partial(weighted, weight=asked.used)
+    figures = evaluate(asked.pools, asked.queries, ranker)
+    assert figures.recall_5 >= 0.80
+    assert figures.mrr >= 0.66
+    vague = [n for n, q in enumerate(asked.queries) if q.style == "vague"]
+    figures = evaluate([asked.pools[n] for n in vague], [asked.queries[n] for n in vague], ranker)
+    assert figures.recall_5 >= 0.66
