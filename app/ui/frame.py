@@ -20,6 +20,7 @@ PRACTICE = "screens/practice.py"
 REVIEW = "screens/review.py"
 PAST = "screens/past.py"
 SEARCH = "screens/search.py"
+READING = "screens/reading.py"
 SAMPLE = "sample"
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import streamlit as st
 
-from agent.scale import LEVELS, STYLES
+from agent.emphasis import MAX_JOB_CHARS
+from agent.records import Kind
+from agent.scale import LEVELS, ROLE_NAMES, STYLES, TECHNICAL
 from agent.service import FIRST_CASE, Setup
 from app.ui.frame import PRACTICE, REVIEW, SAMPLE, go, services
-from app.ui.text import escape, facts_of
+from app.ui.text import escape, facts_of, name
 
 LENGTHS = {
     12: "12 minutes: sketch the design, then two deep dives",
@@ -21,6 +23,14 @@ STYLE_NOTES = {
     "challenging": "challenging: presses on weak spots",
 }
 USUAL = "as usual at this level"
+KINDS: dict[Kind, str] = {
+    "case": "A whole case",
+    "stage": "One stage of a case",
+    "portfolio": "A project of your own",
+}
+ANY_ROLE = "any role"
+OWN_PROMPT = "own-prompt"
+MORE = 1.1
 SHOWN = 3
 
 
@@ -71,18 +81,18 @@ def _unfinished() -> None:
 
 
 def _form() -> None:
-    book = services().interviews.cases
-    cases = book.ids()
-    case_id = FIRST_CASE
-    if len(cases) > 1:
-        first = cases.index(FIRST_CASE) if FIRST_CASE in cases else 0
-        case_id = st.selectbox(
-            "Case",
-            cases,
-            index=first,
-            format_func=lambda c: book.head(c).title,
-            key="case",
-        )
+    kind = st.radio(
+        "Interview", list(KINDS), format_func=KINDS.__getitem__, key="kind", horizontal=True
+    )
+    job = _job()
+    case_id = prompt = None
+    if kind == "portfolio":
+        st.caption("You present a project of your own; there is no case and no fact sheet.")
+    else:
+        case_id, prompt = _subject(job)
+    stage = None
+    if kind == "stage":
+        stage = st.selectbox("Stage", TECHNICAL, format_func=name, key="stage")
     minutes = st.radio("Length", list(LENGTHS), format_func=LENGTHS.__getitem__, key="minutes")
     level = st.segmented_control(
         "Level", LEVELS, default="senior", required=True, format_func=str.capitalize, key="level"
@@ -92,6 +102,13 @@ def _form() -> None:
         [USUAL, *STYLES],
         format_func=lambda s: STYLE_NOTES.get(s, USUAL),
         key="style",
+    )
+    role = st.selectbox(
+        "Role",
+        [ANY_ROLE, *ROLE_NAMES],
+        format_func=lambda r: r.replace("-", " ").capitalize(),
+        key="role",
+        help="Shifts minutes and questions between stages; never scores.",
     )
     seed = st.number_input(
         "Seed",
@@ -106,13 +123,63 @@ def _form() -> None:
     if st.button("Start", key="start-other"):
         _start(
             Setup(
+                kind=kind,
                 case_id=case_id,
+                prompt=prompt,
+                stage=stage,
                 level=level,
                 style=next((s for s in STYLES if s == style), None),
                 minutes=int(minutes or 12),
                 seed=int(seed) if seed is not None else None,
+                role=next((r for r in ROLE_NAMES if r == role), None),
+                job=job or None,
             )
         )
+
+
+def _job() -> str:
+    """A pasted job description; says what it leads to."""
+    with st.popover("Paste a job description", key="job-popover"):
+        return st.text_area(
+            "Job description",
+            key="job",
+            height=180,
+            max_chars=MAX_JOB_CHARS,
+            help="Chooses the case and what is dwelt on; never a score.",
+        ).strip()
+
+
+def _subject(job: str) -> tuple[str | None, str | None]:
+    """The case, or a prompt of the user's own."""
+    heads = services().interviews.cases.heads()
+    ids = list(heads)
+    first = ids.index(FIRST_CASE)
+    if job:
+        fit = services().interviews.job_fit(job)
+        first = ids.index(fit.cases[0])
+        more = [name(s).lower() for s, w in fit.weights.items() if w > MORE]
+        st.caption(f"By the job description: {heads[fit.cases[0]].title}; more on {_list(more)}.")
+    chosen = st.selectbox(
+        "Case",
+        [*ids, OWN_PROMPT],
+        index=first,
+        format_func=lambda c: heads[c].title if c in heads else "A prompt of your own",
+        key=f"case-{first}",
+    )
+    if chosen != OWN_PROMPT:
+        return chosen, None
+    prompt = st.text_area(
+        "Prompt",
+        key="prompt",
+        height=120,
+        placeholder="Design the system that ...",
+        help="Graded by the case-independent rubric; there is no fact sheet.",
+    )
+    return None, prompt
+
+
+def _list(words: list[str]) -> str:
+    return ", ".join(words) if words else "nothing in particular"
 
 
 def _start(setup: Setup) -> None:

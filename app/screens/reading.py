@@ -1,0 +1,5 @@
+"""The guide, to be read."""
+
+from app.ui import reading
+
+reading.show()
