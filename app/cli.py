@@ -65,6 +65,10 @@ def interview(
     minutes: Annotated[
         int, typer.Option(help="12, 25, 45 or another length.", min=MIN_MINUTES, max=MAX_MINUTES)
     ] = 12,
+    prompt: Annotated[
+        str | None,
+        typer.Option(metavar="TEXT|FILE", help="A prompt of your own in place of a case."),
+    ] = None,
     role: Annotated[
         RoleName | None, typer.Option(help="Shifts minutes and questions, never scores.")
     ] = None,
@@ -93,8 +97,11 @@ def interview(
 
     if job is not None and not job.is_file():
         raise typer.BadParameter(f"There is no file {job}.")
+    if prompt is not None and case is not None:
+        raise typer.BadParameter("Give a case or a prompt, not both.")
     setup = Setup(
-        case_id=case or FIRST_CASE,
+        case_id=None if prompt is not None else case or FIRST_CASE,
+        prompt=prompt,
         kind=kind,
         stage=stage,
         level=level,
@@ -103,7 +110,12 @@ def interview(
         seed=seed,
         role=role,
     )
-    wish = Wish(resume=resume, transcript_out=transcript_out, job=job, choose_case=case is None)
+    wish = Wish(
+        resume=resume,
+        transcript_out=transcript_out,
+        job=job,
+        choose_case=case is None and prompt is None,
+    )
     run_interview(setup, wish)
 
 

@@ -16,6 +16,7 @@ from agent.records import Act, InterviewRecord
 from agent.service import Setup, Standing
 from app.services import Services, open_services
 
+MAX_PATH: Final = 255
 COMMANDS: Final[dict[str, str]] = {
     "/hint": "hint",
     "hint": "hint",
@@ -111,6 +112,7 @@ def run_interview(setup: Setup, wish: Wish) -> None:
     ):
         raise InputError(f"{transcript_out} cannot be written.")
     with contextlib.closing(open_services()) as services:
+        setup = replace(setup, prompt=_prompt(setup.prompt))
         if wish.job is not None and resume is None:
             setup = _suited(services, setup, wish.job, choose_case=wish.choose_case)
         record = _record(services, setup, resume)
@@ -238,12 +240,23 @@ class Conversation:
                 print_source(source, out_console())
 
 
+def _prompt(given: str | None) -> str | None:
+    """The prompt itself, or the text of the file it names."""
+    if given is None or "\n" in given or len(given) > MAX_PATH or not Path(given).is_file():
+        return given
+    return _text_of(Path(given))
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} cannot be read as text.") from error
+
+
 def _suited(services: Services, setup: Setup, job: Path, *, choose_case: bool) -> Setup:
     """The interview that a job description asks for; says what it decided."""
-    try:
-        text = job.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{job} cannot be read as text.") from error
+    text = _text_of(job)
     fit = services.interviews.job_fit(text)
     case_id = fit.cases[0] if choose_case and setup.kind != "portfolio" else setup.case_id
     more = [s for s, w in sorted(fit.weights.items(), key=lambda p: -p[1]) if w > 1][:3]

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -29,6 +31,8 @@ ROOT: Final = Path(__file__).parent.parent
 STARTS: Final = 5
 QUERIES: Final = 50
 SYNTHETIC: Final = 50_000
+EPISODES: Final = 200
+TURNS: Final = 66
 VOCABULARY: Final = 20_000
 PASSAGE_WORDS: Final = 160
 TOPICS: Final = ("labels", "latency", "rollout", "drift", "baseline", "threshold", "features")
@@ -46,8 +50,9 @@ ANSWER: Final = (
 def main() -> None:
     """Run every benchmark and print the table."""
     print("| what | p50 | max | target |\n|---|---|---|---|")
-    for row in (*startup(), *turns(), *retrieval(), *storage()):
-        print("| " + " | ".join(row) + " |", flush=True)
+    for part in (startup, turns, retrieval, storage, ingestion):
+        for row in part():
+            print("| " + " | ".join(row) + " |", flush=True)
 
 
 def startup() -> Iterator[tuple[str, str, str, str]]:
@@ -163,6 +168,46 @@ def storage() -> Iterator[tuple[str, str, str, str]]:
     yield (f"disk over {LONG_TURNS} turns of {LONG_WORDS} words", ratio, f"{grown:,} B", "< 2 x")
 
 
+def ingestion() -> Iterator[tuple[str, str, str, str]]:
+    """A library of made-up episodes taken in by the command line, and searched."""
+    with _folder() as folder:
+        source = folder / "episodes"
+        source.mkdir()
+        words = _write_episodes(source)
+        started = time.perf_counter()
+        _run([sys.executable, "-m", "app.cli", "ingest", str(source)], folder, timeout=3_600)
+        spent = time.perf_counter() - started
+        memory = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1_000_000
+        name = f"ingest, {EPISODES} episodes, {words / 1e6:.1f} M words"
+        yield (name, f"{spent / 60:.1f} min", f"{memory:.2f} GB", "< 12 min, < 1 GB")
+        with Library.open(folder, MiniLMEncoder()) as library:
+            yield _row("search, packaged and that library", _searches(library), "< 30 ms")
+
+
+def _write_episodes(folder: Path) -> int:
+    """Episodes in the podcast format, about 8,000 words each; how many words in all."""
+    rng = np.random.default_rng(0)
+    talk = _talk(EPISODES * TURNS)
+    total = 0
+    for number in range(EPISODES):
+        lines: list[dict[str, object]] = []
+        second = 0
+        for turn in range(TURNS):
+            if turn % 6 == 0:
+                lines.append({"header": f"Chapter {turn // 6}"})
+            said = next(talk).split()
+            asked, told = said[:20], said[20 : int(rng.integers(80, PASSAGE_WORDS))]
+            for who, text in (("Host", f"{' '.join(asked)}?"), ("Guest", f"{' '.join(told)}.")):
+                count = len(text.split())
+                lines.append({"line": text, "sec": second, "who": who})
+                second += count // 2
+                total += count
+        head = {"title": f"Episode {number}", "guests": ["guest"], "transcript": lines}
+        text = json.dumps(head)  # JSON is YAML
+        (folder / f"episode-{number:03}.md").write_text(f"---\n{text}\n---\n", encoding="utf-8")
+    return total
+
+
 @contextmanager
 def _interviews(folder: Path) -> Iterator[Interviews]:
     encoder = MiniLMEncoder()
@@ -209,8 +254,11 @@ def _timed(action: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
-def _run(command: list[str]) -> None:
-    subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=60)
+def _run(command: list[str], folder: Path | None = None, timeout: float = 60) -> None:
+    environment = _environment(folder) if folder is not None else None
+    subprocess.run(
+        command, cwd=ROOT, env=environment, check=True, capture_output=True, timeout=timeout
+    )
 
 
 def _environment(folder: Path) -> dict[str, str]:
