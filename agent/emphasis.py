@@ -70,7 +70,8 @@ def read_job(text: str, cases: CaseBook, rubric: Rubric, encoder: Encoder) -> Jo
     if len(text.split()) < _MIN_WORDS:
         raise InputError("The job description is too short to choose anything by.")
     lines = [line.strip(" -*•\t") for line in _LINE.split(text)]
-    vectors = encoder.encode([line for line in lines if len(line.split()) > 1])
+    said = [line for line in lines if len(line.split()) > 1]
+    vectors = encoder.encode(said or [" ".join(lines)])
     about: dict[str, str] = {d.dimension: d.about for d in rubric.dimensions}
     nearness = _nearness(vectors, encoder.encode([about[s] for s in TECHNICAL]))
     # Compared with each other: a stage the text speaks of more than of the others gets more.

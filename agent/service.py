@@ -11,6 +11,7 @@ import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Final
 
 from agent.answers import clean_answer
@@ -398,10 +399,12 @@ class Interviews:
         return read_job(job, self.cases, load_rubric(), self.encoder)
 
     def _recent_grades(self) -> list[GradeRecord]:
-        """The newest grade of each of the newest graded interviews, newest first."""
-        graded = [r for r in self.store.interviews() if r.status == "graded"][:LOOK_BACK]
-        kept = [self.store.grades(r.id) for r in graded]
-        return [grades[-1] for grades in kept if grades]
+        """The newest grade of each of the newest interviews that have verdicts to remember, newest
+        first; imported ones have none."""
+        graded = (r for r in self.store.interviews() if r.status == "graded")
+        kept = (self.store.grades(r.id) for r in graded)
+        telling = (grades[-1] for grades in kept if grades and grades[-1].memory)
+        return list(islice(telling, LOOK_BACK))
 
     def _grade_record(self, record: InterviewRecord, *, number: int) -> GradeRecord:
         transcript = transcript_of(record, self.store.turns(record.id))

@@ -20,10 +20,13 @@ _HEADER: Final = (
 
 
 def write_template(root: Path, case_id: str) -> Path:
-    """Write the case ``case_id`` under ``root``; its folder. InputError for a name that is none."""
+    """Write the case ``case_id`` under ``root``; its folder. InputError for a name that is none or is
+    taken."""
     if _ID.fullmatch(case_id) is None:
         raise InputError("A case's id is made of lower-case letters, digits and hyphens.")
     folder = root / case_id
+    if folder.exists():
+        raise InputError(f"{folder} is there already.")
     (folder / "criteria").mkdir(parents=True)
     header = _HEADER.format(id=case_id)
     _write(folder / "case.yaml", header, _head(case_id))

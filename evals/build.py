@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from agent.casebook import packaged
+from agent.casebook import PORTFOLIO, packaged
 from agent.content import load_rubric
 from agent.prototypes import RUBRIC_VECTORS, phrases_of_case, phrases_of_rubric, save_vectors
 from knowledge.encoder import MiniLMEncoder
@@ -22,7 +22,7 @@ def build(cases: Sequence[str] = ()) -> dict[str, int]:
     if not cases:
         texts = phrases_of_rubric(load_rubric())
         sizes["rubric"] = save_vectors(RUBRIC_VECTORS, texts, encoder)
-    for case_id in cases or packaged().ids():
+    for case_id in cases or [*packaged().ids(), PORTFOLIO]:
         texts = phrases_of_case(packaged().load(case_id))
         sizes[case_id] = save_vectors(packaged().vectors(case_id), texts, encoder)
     return sizes

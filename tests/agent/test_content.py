@@ -9,9 +9,17 @@ import pytest
 import yaml
 
 from agent.authoring import JUDGES, check_case, criterion_problems
+from agent.casebook import PORTFOLIO, packaged
 from agent.content import CASES, RUBRIC, case_ids, load_case, load_rubric
 from agent.errors import ContentError
 from agent.playbook import Playbook, choose_variant
+from agent.prototypes import (
+    RUBRIC_VECTORS,
+    load_vectors,
+    phrase_key,
+    phrases_of_case,
+    phrases_of_rubric,
+)
 from agent.scale import DIMENSIONS, LEVELS, STAGES
 from agent.wording import phrases
 from knowledge.corpus import load_entries
@@ -173,9 +181,22 @@ def test_a_criterion_keeps_the_rules_of_its_kind(criterion):
     assert criterion_problems(criterion, SOURCES) == []
 
 
-@pytest.mark.parametrize("case_id", case_ids())
+@pytest.mark.parametrize("case_id", [*case_ids(), PORTFOLIO])
 def test_a_packaged_case_has_no_problem(case_id):
-    assert [str(p) for p in check_case(CASES / case_id, SOURCES)] == []
+    folder = packaged().folder(case_id)
+    assert [str(p) for p in check_case(folder, SOURCES)] == []
+    assert len(packaged().load(case_id).criteria) >= 40
+
+
+@pytest.mark.parametrize("case_id", ["", *case_ids(), PORTFOLIO])
+def test_the_vectors_are_those_of_the_content(case_id):
+    """After a change of content: python -m evals.build CASE."""
+    if case_id:
+        texts = phrases_of_case(packaged().load(case_id))
+        table = load_vectors(packaged().vectors(case_id))
+    else:
+        texts, table = phrases_of_rubric(RUBRIC_), load_vectors(RUBRIC_VECTORS)
+    assert {phrase_key(t) for t in texts} == set(table)
 
 
 @pytest.mark.parametrize(

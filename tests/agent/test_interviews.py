@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 import yaml
 
+from agent.casebook import PORTFOLIO
 from agent.records import TurnRecord
 from agent.scale import TECHNICAL
 from agent.service import Interviews, Setup
@@ -24,7 +25,10 @@ def held(service: Interviews, case_id: str, name: str) -> tuple[float, list[Turn
     """
     script = yaml.safe_load((SCRIPTS / case_id / f"{name}.yaml").read_text(encoding="utf-8"))
     left = {stage: " ".join(text.split()) for stage, text in script["stages"].items()}
-    record = service.create(Setup(case_id=case_id, level="mid", minutes=25, seed=5))
+    own = case_id == PORTFOLIO
+    record = service.create(
+        Setup(kind="portfolio" if own else "case", case_id=case_id, level="mid", minutes=25, seed=5)
+    )
     list(service.begin(record.id))
     reply = script["clarify"]
     for _ in range(MAX_TURNS):
