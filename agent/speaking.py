@@ -13,12 +13,13 @@ from typing import Any
 from agent.clarify import Answer
 from agent.deps import Deps, NodeRuntime, Update
 from agent.errors import ConflictError
+from agent.hygiene import content_words
 from agent.nodes import decision_of, gaps, span_text
 from agent.plans import Plan, leads
 from agent.questions import Ask
 from agent.records import Move, Source, TurnRecord
 from agent.scale import Stage
-from agent.sentences import Span
+from agent.sentences import Span, sentences
 from agent.state import Place, State, snapshot
 from agent.types import Criterion
 from agent.wording import Wording, choose, phrase, quote
@@ -26,6 +27,8 @@ from agent.wording import Wording, choose, phrase, quote
 HANDOVERS_IN_A_ROW = 3
 LEADING_WORDS = 35
 JOINED = 3
+GROUNDED_WORDS = 40
+GROUNDED_SHARED = 2
 
 
 def brief(state: State, runtime: NodeRuntime) -> Update:
@@ -93,7 +96,7 @@ def probe(state: State, runtime: NodeRuntime) -> Update:
         return said | {"rambled": [*state["rambled"], state["stage"]]}
     criterion = deps.playbook.by_id[decision.target or ""]
     wording = _probe_wording(state, deps, criterion, decision.why)
-    source = deps.grounding.source(criterion, wording.text, state["shown"])
+    source = _behind(state, deps, criterion, wording.text)
     update = _speak(state, runtime, wording, "probe", criterion=criterion, source=source)
     return update | _counted(state, criterion, deps.plan, dive=decision.why == "dive")
 
@@ -115,11 +118,24 @@ def challenge(state: State, runtime: NodeRuntime) -> Update:
         )
         both = _phrase(deps, "contradiction", first=first, second=second, question=wording.text)
         wording = Wording(wording.key, both.text)
-    source = deps.grounding.source(criterion, wording.text, state["shown"])
+    source = _behind(state, deps, criterion, wording.text)
     update = _speak(state, runtime, wording, "challenge", criterion=criterion, source=source)
     update["challenged"] = [*state["challenged"], criterion.id]
     fresh = state["phase"] != "dive" or state["dive_turns"] >= deps.plan.stage_followups
     return update | _counted(state, criterion, deps.plan, dive=fresh)
+
+
+def _behind(state: State, deps: Deps, criterion: Criterion, question: str) -> Source | None:
+    """The passage behind a question: looked up by the question, the criterion and the sentence of
+    the last answer that comes nearest to it."""
+    row = deps.store.turn(state["interview"], state["seq"])
+    said = row.text if row is not None and row.speaker == "candidate" else ""
+    about = set(content_words(f"{criterion.subject} {criterion.statement} {question}"))
+    spans = [s.text for s in sentences(said) if s.words <= GROUNDED_WORDS]
+    near = max(spans, key=lambda text: len(about & set(content_words(text))), default="")
+    shared = about & set(content_words(near))
+    asked = f"{question} {near}" if len(shared) >= GROUNDED_SHARED else question
+    return deps.grounding.source(criterion, asked, state["shown"])
 
 
 def hint(state: State, runtime: NodeRuntime) -> Update:
@@ -215,7 +231,7 @@ def _open_stage(state: State, runtime: NodeRuntime) -> Update:
         chosen = choose(criterion.id, criterion.probes, deps.store.wordings(), deps.interview.seed)
         said = quote(span_text(state, deps, parked))
         text = _phrase(deps, "parked", quote=said, question=chosen.text).text
-        source = deps.grounding.source(criterion, chosen.text, state["shown"])
+        source = _behind(state, deps, criterion, chosen.text)
         update = _speak(
             state, runtime, Wording(chosen.key, text), "probe", criterion=criterion, source=source
         )

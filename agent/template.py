@@ -20,8 +20,8 @@ _HEADER: Final = (
 
 
 def write_template(root: Path, case_id: str) -> Path:
-    """Write the case ``case_id`` under ``root``; its folder. InputError for a name that is none or is
-    taken."""
+    """Write the case ``case_id`` under ``root``; its folder. InputError for a name that is none or
+    is taken."""
     if _ID.fullmatch(case_id) is None:
         raise InputError("A case's id is made of lower-case letters, digits and hyphens.")
     folder = root / case_id

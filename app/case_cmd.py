@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from agent.authoring import Problem, check_case
-from agent.casebook import CaseBook
+from agent.casebook import CaseBook, packaged
 from agent.errors import InputError
 from agent.settings import load_settings
 from app.services import case_book
@@ -22,10 +21,10 @@ MAX_ANSWERS = 3
 def list_cases(*, as_json: bool) -> None:
     """Every case with its title."""
     book = case_book(load_settings())
-    own = set(book.own_ids())
     rows = [
-        {"id": i, "title": head.title, "own": i in own, "folder": str(book.folder(i))}
+        {"id": i, "title": head.title, "own": folder.parent == book.own, "folder": str(folder)}
         for i, head in book.heads().items()
+        for folder in [book.folder(i)]
     ]
     if as_json:
         print(json.dumps(rows, ensure_ascii=False, indent=1))
@@ -79,7 +78,7 @@ def check(name: str, *, as_json: bool) -> int:
 def _keep_vectors(folder: Path) -> None:
     """So that an interview on the case starts at once."""
     book = case_book(load_settings())
-    if folder.parent == book.own:
+    if book.own is not None and folder.resolve().parent == book.own.resolve():
         from agent.prototypes import phrases_of_case, save_vectors
 
         case = book.load(folder.name)
@@ -118,10 +117,15 @@ def _folder(name: str) -> Path:
     """A case by its id, or the folder that holds one."""
     path = Path(name)
     if (path / "case.yaml").is_file():
-        return path.resolve()
-    with contextlib.suppress(ValueError):
-        return case_book(load_settings()).folder(name)
-    raise InputError(f"There is no case {name!r}.")
+        return _named_apart(path.resolve())
+    return case_book(load_settings()).folder(name)
+
+
+def _named_apart(folder: Path) -> Path:
+    """The folder; InputError if a packaged case has its name and would be read in its place."""
+    if packaged().has(folder.name) and not packaged().folder(folder.name).samefile(folder):
+        raise InputError(f"The packaged case {folder.name!r} has this name; rename the folder.")
+    return folder
 
 
 def _paragraphs() -> Iterator[str]:

@@ -11,7 +11,7 @@ from agent.errors import InputError
 from app.services import open_services
 from app.terminals import out_console
 from app.times import clock
-from knowledge.types import CorpusChoice, Hit
+from knowledge.types import CorpusChoice, Passage
 
 
 def search(
@@ -28,10 +28,11 @@ def search(
         if not (query or "").strip():
             raise InputError("The query is empty.")
         found = library.search(query or "", k=k, corpus=corpus)
+        groups = [] if as_json else library.opened().joined(found)
     if as_json:
         print(json.dumps([h.as_row() for h in found], ensure_ascii=False, indent=1))
         return
-    _print(found)
+    _print(groups)
 
 
 def _queries(path: Path) -> list[str]:
@@ -41,13 +42,13 @@ def _queries(path: Path) -> list[str]:
         raise InputError(f"{path} cannot be read as text.") from error
 
 
-def _print(hits: Sequence[Hit]) -> None:
+def _print(groups: Sequence[tuple[Passage, ...]]) -> None:
     from rich.text import Text
 
     console = out_console()
-    for hit in hits:
-        passage = hit.passage
-        console.print(Text(passage.text))
+    for group in groups:
+        passage = group[0]
+        console.print(Text("\n".join(p.text for p in group)))
         start = passage.start
         minute = clock(start) if start is not None else ""
         parts = [passage.speaker, passage.title, passage.episode, minute, passage.url]

@@ -8,7 +8,7 @@ them: built on first use, rebuilt when the package changed or a file is broken.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -129,6 +129,24 @@ class Library:
         for n, pool in zip(asked, found, strict=True):
             out[n] = pool
         return out
+
+    def joined(self, hits: Sequence[Hit]) -> list[tuple[Passage, ...]]:
+        """Hits for display: neighbours of one source together, in the order of the file; each group
+        stands where its best hit does."""
+        user = [h.passage.id for h in hits if h.passage.corpus == "user"]
+        places = self._store.places(user) if user else {}
+        groups: list[list[Passage]] = []
+        for hit in hits:
+            mine = hit.passage
+            near = [g for g in groups if any(_neighbours(mine, other, places) for other in g)]
+            if not near:
+                groups.append([mine])
+                continue
+            near[0].append(mine)
+            for other in near[1:]:
+                near[0].extend(other)
+                groups.remove(other)
+        return [tuple(sorted(g, key=lambda p: places.get(p.id, 0))) for g in groups]
 
     def passage(self, passage_id: str) -> Passage | None:
         """A passage by its id, the packaged ones first; null when there is none."""
@@ -283,6 +301,12 @@ class Library:
                 yield
             finally:
                 self._file_lock.release()
+
+
+def _neighbours(one: Passage, other: Passage, places: Mapping[str, int]) -> bool:
+    if one.source_id != other.source_id or one.id not in places or other.id not in places:
+        return False
+    return abs(places[one.id] - places[other.id]) == 1
 
 
 def indexed_text(passage: Passage) -> str:

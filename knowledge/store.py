@@ -115,6 +115,16 @@ class PassageStore:
             ).fetchall()
         return {row[0]: Passage.model_validate_json(row[1]) for row in rows}
 
+    def places(self, ids: Sequence[str]) -> dict[str, int]:
+        """Where passages lie: those of a source have consecutive numbers in the file's order."""
+        marks = ",".join("?" * len(ids))
+        with self._transaction() as db:
+            rows = db.execute(
+                f"SELECT id, rowid FROM passage WHERE id IN ({marks})",  # noqa: S608 - marks only
+                tuple(ids),
+            ).fetchall()
+        return {str(row[0]): int(row[1]) for row in rows}
+
     def count(self) -> int:
         """How many passages there are."""
         with self._transaction() as db:

@@ -112,7 +112,7 @@ def found_words(gap: Gap) -> str:
 
 
 def progress_words(report: Report) -> str | None:
-    """What became of the points that earlier interviews left open, as one sentence."""
+    """What became of the points that earlier interviews left open, in up to three sentences."""
     if not report.improvements:
         return None
     parts = []
@@ -123,7 +123,7 @@ def progress_words(report: Report) -> str | None:
     ):
         subjects = [i.subject for i in report.improvements if i.verdict == verdict]
         if subjects:
-            parts.append(f"{say}: {'; '.join(subjects)}")
+            parts.append(f"{capital(say) if parts else say}: {'; '.join(subjects)}")
     return f"Open in your earlier interviews and {'. '.join(parts)}."
 
 

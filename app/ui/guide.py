@@ -27,9 +27,10 @@ def show() -> None:
     hits = services().library.search(query, k=RESULTS)
     if not hits:
         st.write("Nothing found. Try other words.")
-    for hit in hits:
-        source = source_of(hit.passage)
+    for group in services().library.opened().joined(hits):
+        source = source_of(group[0])
+        words = "<br>".join(escape(line) for p in group for line in p.text.split("\n"))
         st.html(
-            f'<div class="turn"><div class="words">{escape(source.text)}</div>'
+            f'<div class="turn"><div class="words">{words}</div>'
             f'<div class="small quiet">{source_link(source)}</div></div>'
         )

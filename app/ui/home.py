@@ -51,7 +51,7 @@ def show() -> None:
         "Fraud at checkout, senior level. Offline engine: no key, nothing leaves this machine."
     )
     _unfinished()
-    with st.expander("Other lengths and levels", key="other"):
+    with st.expander("Other cases, lengths and levels", key="other"):
         _form()
 
 

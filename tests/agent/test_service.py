@@ -44,7 +44,6 @@ def again(tmp_path, encoder):
     ("setup", "error", "message"),
     [
         (Setup(minutes=3), InputError, "5 to 120 minutes"),
-        (Setup(kind="portfolio"), InputError, "portfolio walkthrough is not part"),
         (Setup(kind="stage"), InputError, "Say which stage to practise"),
         (Setup(case_id="none-such"), ContentError, "no case 'none-such'"),
         (Setup(case_id=None), InputError, "needs a case or a prompt"),

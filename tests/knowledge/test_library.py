@@ -315,3 +315,26 @@ def test_threads_share_a_library(packaged: Library):
     for thread in work:
         thread.join()
     assert results == [expected] * 8
+
+
+def test_neighbouring_passages_are_joined_for_display(
+    tmp_path: Path, encoder: MiniLMEncoder, user_passage: Callable[..., Passage]
+):
+    with Library.open(tmp_path, encoder) as library:
+        names = ("first", "second", "third", "fourth")
+        passages = [user_passage(n, f"The {n} word on hop storage.") for n in names]
+        library.add([*passages, user_passage("elsewhere", "Hop storage again.", source_id="other")])
+        hits = {h.passage.id: h for h in library.search("hop storage", k=9, corpus="user")}
+        assert set(hits) == {*names, "elsewhere"}
+        order = ["fourth", "second", "elsewhere", "first"]
+        groups = library.joined([hits[n] for n in order])
+        assert [[p.id for p in g] for g in groups] == [
+            ["fourth"],
+            ["first", "second"],
+            ["elsewhere"],
+        ]
+        groups = library.joined([hits[n] for n in ("first", "third", "second")])
+        assert [[p.id for p in g] for g in groups] == [["first", "second", "third"]]
+        notes = library.search("fraud labels", k=3, corpus="packaged")
+        assert library.joined(notes) == [(h.passage,) for h in notes]
+        assert library.joined([]) == []
