@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -96,6 +98,8 @@ def preview(name: str, answers: Sequence[str], *, as_json: bool) -> None:
     texts = list(answers) or (list(_paragraphs()) if not sys.stdin.isatty() else [])
     if not texts:
         raise InputError("Give an answer to try, or paragraphs on standard input.")
+    if len(texts) > MAX_ANSWERS:
+        print(f"spar: {len(texts) - MAX_ANSWERS} more not tried.", file=sys.stderr)
     from agent.preview import try_answers
 
     tried = try_answers(CaseBook(folder.parent), folder.name, texts[:MAX_ANSWERS], MiniLMEncoder())
@@ -109,8 +113,6 @@ def preview(name: str, answers: Sequence[str], *, as_json: bool) -> None:
         for told in reading.told:
             print(f"  fact     {told}")
         print(f"  next     {reading.next_question or 'nothing left to ask'}")
-    if len(texts) > MAX_ANSWERS:
-        print(f"spar: {len(texts) - MAX_ANSWERS} more not tried.", file=sys.stderr)
 
 
 def _folder(name: str) -> Path:
@@ -129,7 +131,9 @@ def _named_apart(folder: Path) -> Path:
 
 
 def _paragraphs() -> Iterator[str]:
-    for part in sys.stdin.read().split("\n\n"):
+    with contextlib.suppress(AttributeError):
+        sys.stdin.reconfigure(errors="replace")  # type: ignore[union-attr]
+    for part in re.split(r"\n\s*\n", sys.stdin.read()):
         if part.strip():
             yield part.strip()
 

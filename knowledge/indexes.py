@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -76,13 +76,17 @@ class DerivedIndexes:
         names = self._searched(corpus)
         pool = max(_MIN_VECTOR_POOL, _VECTORS_PER_HIT * k)
         near: list[dict[str, float]] = [{} for _ in queries]
-        for name in names:
-            for row, found in zip(near, self._near.query(name, vectors, pool, topics), strict=True):
-                row.update(found)
         terms = [query_terms(query) for query in queries]
         limit = max(_WORD_POOL, k)
-        words = [dict(self._words.search(row, limit, corpus, topics)) for row in terms]
-        self._complete(near, words, vectors, names)
+        matches = [self._words.search(row, limit, corpus, topics) for row in terms]
+        words = [{m.id: m.bm25 for m in row} for row in matches]
+        for kind, name in names:
+            found = self._near.query(name, vectors, pool, topics)
+            shared = [[m.id for m in row if m.corpus == kind] for row in matches]
+            own = [dict(row) for row in found]
+            self._complete(name, own, shared, vectors)
+            for row, more in zip(near, own, strict=True):
+                row.update(more)
         return [
             _candidates(near_row, found, len(row))
             for near_row, found, row in zip(near, words, terms, strict=True)
@@ -93,30 +97,28 @@ class DerivedIndexes:
         self._near.close()
         self._words.close()
 
-    def _searched(self, corpus: CorpusChoice) -> list[str]:
+    def _searched(self, corpus: CorpusChoice) -> list[tuple[Corpus, str]]:
         return [
-            name
+            (kind, name)
             for kind, name in self._collections.items()
             if corpus in (kind, "all") and self._sizes[kind]
         ]
 
     def _complete(
         self,
-        near: list[dict[str, float]],
-        words: list[dict[str, float]],
+        name: str,
+        near: Sequence[dict[str, float]],
+        words: Sequence[Sequence[str]],
         queries: Vectors,
-        names: Sequence[str],
     ) -> None:
         """Add the cosines that ranking needs and the nearest-vector search did not bring.
 
         That is the text's own for a passage found by a cue, and all of a passage found only by
         its words.
         """
-        lacking = [_lacking(*pair) for pair in zip(near, words, strict=True)]
-        wanted = sorted(set().union(*lacking))
-        stored: dict[str, Vectors] = {}
-        for name in names:
-            stored |= self._near.vectors(name, wanted)
+        texts = 1 if name == self._collections.get("user") else _MAX_TEXTS
+        lacking = [_lacking(*pair, texts) for pair in zip(near, words, strict=True)]
+        stored = self._near.vectors(name, sorted(set().union(*lacking)))
         for row, ids, query in zip(near, lacking, queries, strict=True):
             row.update((i, float(stored[i] @ query)) for i in sorted(ids) if i in stored)
 
@@ -156,11 +158,11 @@ def _ensure_with_reset(
     return True
 
 
-def _lacking(near: dict[str, float], words: dict[str, float]) -> set[str]:
+def _lacking(near: Mapping[str, float], words: Sequence[str], texts: int) -> set[str]:
     seen = {_passage_of(vector_id) for vector_id in near}
-    texts = {f"{i}#0" for i in seen}
-    rest = {f"{i}#{n}" for i in words if i not in seen for n in range(_MAX_TEXTS)}
-    return (texts | rest) - near.keys()
+    own = {f"{i}#0" for i in seen}
+    rest = {f"{i}#{n}" for i in words if i not in seen for n in range(texts)}
+    return (own | rest) - near.keys()
 
 
 def _candidates(near: dict[str, float], words: dict[str, float], terms: int) -> list[Candidate]:

@@ -41,6 +41,7 @@ class Match(NamedTuple):
 
     id: str
     bm25: float
+    corpus: str
 
 
 def query_terms(text: str) -> tuple[str, ...]:
@@ -119,11 +120,12 @@ class LexicalIndex:
             where.append(f"({' OR '.join(['instr(entry.topics, ?)'] * len(topics)) or '0'})")
             parameters.extend(f" {topic} " for topic in topics)
         sql = (
-            "SELECT entry.id, bm25(body, 1.0, 0.5, 1.0) AS rank FROM body "  # noqa: S608
+            "SELECT entry.id, bm25(body, 1.0, 0.5, 1.0) AS rank, entry.corpus FROM body "  # noqa: S608
             "JOIN entry ON entry.rowid = body.rowid "
             f"WHERE {' AND '.join(where)} ORDER BY rank, entry.id LIMIT ?"
         )
-        return [Match(row[0], -float(row[1])) for row in self._read(sql, (*parameters, limit))]
+        rows = self._read(sql, (*parameters, limit))
+        return [Match(row[0], -float(row[1]), row[2]) for row in rows]
 
     def _affordable(self, terms: Sequence[str]) -> list[str]:
         """The rarest terms that together match at most ``max_ranked`` passages, two at least."""

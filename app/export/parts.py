@@ -115,7 +115,7 @@ def progress_words(report: Report) -> str | None:
     """What became of the points that earlier interviews left open, in up to three sentences."""
     if not report.improvements:
         return None
-    parts = []
+    parts: list[str] = []
     for verdict, say in (
         ("met", "now said"),
         ("partial", "half of it now"),
