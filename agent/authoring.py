@@ -76,6 +76,11 @@ def criterion_problems(criterion: Criterion, sources: Collection[str]) -> list[s
 
 def _shapes(folder: Path) -> Iterator[Problem]:
     """Files that cannot be read, and entries whose fields are wrong."""
+    try:
+        if not isinstance(read_yaml(folder / "case.yaml"), dict):
+            yield Problem("case.yaml", "", "", "a mapping is expected at the top.")
+    except ContentError as error:
+        yield Problem("case.yaml", "", "", str(error).partition("case.yaml: ")[2])
     yield from _entries(folder, folder / "facts.yaml", Fact)
     yield from _entries(folder, folder / "stages.yaml", StageText)
     paths = sorted((folder / "criteria").glob("*.yaml"))

@@ -102,7 +102,8 @@ def preview(name: str, answers: Sequence[str], *, as_json: bool) -> None:
         print(f"spar: {len(texts) - MAX_ANSWERS} more not tried.", file=sys.stderr)
     from agent.preview import try_answers
 
-    tried = try_answers(CaseBook(folder.parent), folder.name, texts[:MAX_ANSWERS], MiniLMEncoder())
+    book = packaged() if packaged().has(folder.name) else CaseBook(folder.parent)
+    tried = try_answers(book, folder.name, texts[:MAX_ANSWERS], MiniLMEncoder())
     if as_json:
         print(json.dumps([t.model_dump() for t in tried], ensure_ascii=False, indent=1))
         return
