@@ -164,7 +164,7 @@ def _answers(scene: Scene) -> Seen:
         return Seen("unmet")
     direct: list[tuple[float, Span]] = []
     for question, answer in pairs:
-        opening = sentences(scene.turns[answer].text, answer)[:2]
+        opening = _stated(sentences(scene.turns[answer].text, answer))[:2]
         if not opening or scene.words(answer) < 4:
             continue
         text = " ".join(s.text for s in opening)
@@ -177,6 +177,11 @@ def _answers(scene: Scene) -> Seen:
     if share >= 0.7 and scene.found:
         return Seen("met", best)
     return Seen("partial", best) if share >= 0.4 and scene.found else Seen("unmet")
+
+
+def _stated(spans: list[Span]) -> list[Span]:
+    """Without questions: a clarifying question is no answer."""
+    return [s for s in spans if not s.text.rstrip().endswith("?")]
 
 
 def _prioritises(scene: Scene) -> Seen:
@@ -193,7 +198,7 @@ def _adapts(scene: Scene) -> Seen:
     for question, answer in _exchanges(scene):
         if question == 0 or scene.words(answer) < 6 or not scene.found.get(answer):
             continue
-        opening = sentences(scene.turns[answer].text, answer)[:3]
+        opening = _stated(sentences(scene.turns[answer].text, answer))[:3]
         turned = [s for s in opening if _ADAPTS.search(s.text)]
         spans += turned[:1]
         content += opening[:1]

@@ -22,6 +22,7 @@ from knowledge.encoder import Encoder
 LEAST: Final = 0.7
 MOST: Final = 1.4
 MAX_JOB_CHARS: Final = 20_000
+FITS: Final = 0.18
 _MIN_WORDS: Final = 8
 _BEST: Final = 3
 
@@ -84,6 +85,8 @@ def read_job(text: str, cases: CaseBook, rubric: Rubric, encoder: Encoder) -> Jo
     heads = cases.heads()
     ids = list(heads)
     fit = _nearness(vectors, encoder.encode([f"{heads[i].title}. {heads[i].summary}" for i in ids]))
+    if float(fit.max()) < FITS:
+        raise InputError("The job description says nothing that points to one of the cases.")
     order = sorted(range(len(ids)), key=lambda i: (-float(fit[i]), ids[i]))
     return JobFit(weights, tuple(ids[i] for i in order))
 

@@ -197,8 +197,10 @@ class Detector:
             if not made:
                 return None
             return Found(target.name, unit.span, strength, "met", similar, negative=True)
+        if unit.question:
+            return None
         strength = p.strength("met", features)
-        if complete and not unit.question and p.passes("met", strength):
+        if complete and p.passes("met", strength):
             return Found(target.name, unit.span, strength, "met", similar)
         half = p.strength("part", features)
         if features[_RANK] <= _HALF_RANK and p.passes("part", half):

@@ -90,10 +90,16 @@ def grade_transcript(
     level = level or transcript.level
     coverage = Coverage(transcript.turns, playbook)
     reached = coverage.reached() if only is None else frozenset({only})
+    practised = {*playbook.scope, "communication"} if len(playbook.scope) == 1 else set(DIMENSIONS)
     judged = _judge_all(reading, coverage)
     wanted: Sequence[Dimension] = DIMENSIONS if only is None else (only,)
     share = SOLID_SHARE if only is None else ANSWER_SHARE
-    scores = {d: _dimension(d, reading, judged, reached, share) for d in wanted}
+    scores = {
+        d: _dimension(d, reading, judged, reached, share)
+        if d in practised or only is not None
+        else _empty(_own(d, reading, judged), "not_assessed", "Only one stage was practised.")
+        for d in wanted
+    }
     return Grade(
         id=transcript.id,
         engine=ENGINE,
@@ -303,7 +309,7 @@ def _dimension(
     reached: frozenset[Dimension],
     share: float,
 ) -> DimensionGrade:
-    own = [judged[c.id] for c in reading.playbook.criteria if c.dimension == dimension]
+    own = _own(dimension, reading, judged)
     raised = any(j.grade.verdict in ("met", "partial") for j in own)
     if reading.foreign:
         return _empty(own, "unscored", LANGUAGE_REASON)
@@ -318,6 +324,10 @@ def _dimension(
         reason=_summary(weighed, share),
         criteria=tuple(j.grade for j in own),
     )
+
+
+def _own(dimension: Dimension, reading: Reading, judged: Mapping[str, _Judged]) -> list[_Judged]:
+    return [judged[c.id] for c in reading.playbook.criteria if c.dimension == dimension]
 
 
 def _empty(own: Sequence[_Judged], status: str, reason: str) -> DimensionGrade:

@@ -23,7 +23,7 @@ UNKNOWN_SHARE: Final = 0.45
 
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
 _GRADER = re.compile(
-    r"^\W*(?:please |now |you (?:must|should|can|will) |just )?(?:ignore|disregard|forget|override)"
+    r"(?:^|[.!?>|:]\s*)\W*(?:please |now |you (?:must|should|can|will) |just )?(?:ignore|disregard|forget|override)"
     r"\b.{0,40}\b(?:instructions?|previous|above|prior|rubric|rules?|prompt)\b"
     r"|\b(?:note|message|instructions?|memo|hint|attention|dear|hey|hello)\b.{0,20}\b(?:grader|"
     r"evaluator|examiner|grading (?:model|system|engine|assistant))\b"
@@ -31,7 +31,7 @@ _GRADER = re.compile(
     r"examiner)\s*[:,]|\b(?:your|this) (?:rubric|grading|evaluation)\b"
     r"|\b(?:give|award|grant|assign|mark|score|rate|grade|set)\b.{0,40}\b(?:full (?:marks|"
     r"credit|points|score)|max(?:imum)? (?:score|points|marks|grade|credit)|"
-    r"[34](?:\.0)?\s?(?:/|out of)\s?4(?!\s+\w)|top (?:marks|score)|perfect score|"
+    r"[34](?:\.0)?\s?(?:/|(?:out )?of)\s?4(?! \w*s\b)|top (?:marks|score)|perfect score|"
     r"highest (?:score|mark|grade)|strong[_ ](?:yes|hire|no))"
     r"|\b(?:this|my|the) (?:answer|response|candidate|transcript)\b.{0,50}\b(?:deserves?|"
     r"is worth|meets all|satisf(?:y|ies) (?:all|every)|fully (?:meets|satisfies)|"

@@ -52,6 +52,7 @@ _AGREES = re.compile(
 )
 _DENIES = re.compile(r"\b(?:no|not|neither|other)\b", re.I)
 _SHORT_REPLY = 14
+_OPENING = 40
 _OPENS = re.compile(rf"^(?:{_OPENERS})\b", re.I)
 _NEEDS = re.compile(
     r"^(?:i(?:'d)? )?(?:(?:need|questions?|figures?|numbers?|ask)\s*:|"
@@ -108,6 +109,8 @@ def open_asks(text: str, turn: int = 0) -> list[Ask]:
 
 def chosen_of(text: str, topics: Sequence[str]) -> list[int]:
     """Which of the offered topics a short reply means: by agreement, by place or by its words."""
+    if len(topics) == 1 and _AGREES.match(text) and not _DENIES.search(text[:_OPENING]):
+        return [0]
     if not topics or len(text.split()) > _SHORT_REPLY:
         return []
     if _BOTH.search(text):
@@ -120,7 +123,7 @@ def chosen_of(text: str, topics: Sequence[str]) -> list[int]:
     best = max(shared)
     if best and shared.count(best) == 1:
         return [shared.index(best)]
-    return [0] if len(topics) == 1 and _AGREES.match(text) and not _DENIES.search(text) else []
+    return []
 
 
 def _guessed(text: str) -> bool:

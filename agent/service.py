@@ -54,6 +54,16 @@ def _new_id() -> str:
 
 
 FIRST_CASE = "fraud-checkout"
+STAGE_WORDS: Final[dict[Stage, str]] = {
+    "framing": "what is decided, for whom, and what a mistake costs",
+    "metrics": "how you would measure it",
+    "data": "the data and the labels",
+    "modeling": "the baseline and the model",
+    "serving": "how it is served",
+    "validation": "how you would test it and roll it out",
+    "operations": "how it is watched and run",
+    "wrap_up": "the summary",
+}
 
 
 @dataclass(frozen=True)
@@ -118,6 +128,8 @@ class Interviews:
         if case is None and not (setup.prompt or "").strip():
             raise InputError("An interview needs a case or a prompt.")
         prompt = case.openings[setup.level] if case is not None else (setup.prompt or "").strip()
+        if setup.kind == "stage" and setup.stage is not None:
+            prompt = f"{prompt} Today only one part of it: {STAGE_WORDS[setup.stage]}."
         if len(prompt) > PROMPT_CHARS:
             raise InputError(f"The prompt is longer than {PROMPT_CHARS:,} characters.")
         record = InterviewRecord(

@@ -74,7 +74,8 @@ def reply(state: State, runtime: NodeRuntime) -> Update:
         # Inside an answer a question the sheet knows nothing of is mostly the candidate's own.
         answers = [a for a in answers if a.outcome != "yours" or _closes(a, text)]
     settled = state["notes"].get("settled", [])
-    answers = [] if settled else answers
+    if settled:
+        answers = [a for a in answers if a.outcome != "yours" and not set(a.facts) & set(settled)]
     lines, which = _reply_lines(deps, answers)
     lines = [*(deps.playbook.facts.say(f) for f in settled), *lines]
     told = [*settled, *(f for a in answers for f in a.facts if a.outcome != "which")]
@@ -281,7 +282,7 @@ def _cue_pattern(criterion: Criterion) -> re.Pattern[str] | None:
 
 def _reply_lines(deps: Deps, answers: list[Answer]) -> tuple[list[str], bool]:
     lines: list[str] = []
-    which = False
+    meant: list[str] = []
     told_to: int | None = None
     for answer in answers:
         if answer.outcome == "told":
@@ -294,9 +295,8 @@ def _reply_lines(deps: Deps, answers: list[Answer]) -> tuple[list[str], bool]:
                 lines.append(answer.say)
             case "confirmed" | "corrected":
                 lines.append(_phrase(deps, answer.outcome, say=answer.say).text)
-            case "which" if not which:
-                lines.append(_meant(deps, answer.topics))
-                which = True
+            case "which" if not meant:
+                meant.append(_meant(deps, answer.topics))
             case "which":
                 lines.append(_phrase(deps, "later", quote=quote(answer.ask.span.text)).text)
             case "yours" if answer.ask.assumption:
@@ -305,7 +305,7 @@ def _reply_lines(deps: Deps, answers: list[Answer]) -> tuple[list[str], bool]:
                 lines.append(_phrase(deps, "yours_named", quote=quote(answer.ask.span.text)).text)
             case "yours":
                 lines.append(_phrase(deps, "yours").text)
-    return list(dict.fromkeys(lines)), which
+    return [*dict.fromkeys(lines), *meant], bool(meant)
 
 
 def _meant(deps: Deps, topics: tuple[str, ...]) -> str:

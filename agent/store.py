@@ -84,11 +84,10 @@ class Store:
         with _reported(url):
             engine = _engine(url)
             try:
-                with engine.begin() as connection:
-                    _metadata.create_all(connection)
-                    found = connection.execute(sa.select(_meta.c.schema)).scalar()
-                    if found is None:
-                        connection.execute(_meta.insert().values(schema=SCHEMA))
+                try:
+                    found = _prepared(engine)
+                except (exc.OperationalError, exc.IntegrityError):
+                    found = _prepared(engine)  # another process made the tables at that moment
             except BaseException:
                 engine.dispose()
                 raise
@@ -303,6 +302,16 @@ _MEANINGS = (
     ("unable to open", "The database cannot be opened"),
     ("readonly", "The database cannot be written"),
 )
+
+
+def _prepared(engine: Engine) -> int | None:
+    """Make what is missing; the schema that was there before, None in a new database."""
+    with engine.begin() as connection:
+        _metadata.create_all(connection)
+        found: int | None = connection.execute(sa.select(_meta.c.schema)).scalar()
+        if found is None:
+            connection.execute(_meta.insert().values(schema=SCHEMA))
+    return found
 
 
 @contextmanager

@@ -68,6 +68,7 @@ def to_html(report: Report) -> str:
         "own": parts.own_ratings(report),
         "guess": parts.guess_words(report),
         "marks": highlights(report),
+        "progress": parts.progress_words(report),
         "longest": max(report.stage_seconds.values(), default=0.0),
     }
     return _template().render(context).replace("\x00", "\ufffd")

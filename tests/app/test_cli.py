@@ -11,7 +11,7 @@ import pytest
 from tests.commands import Spar
 
 COMMANDS = (
-    "app interview grade review export import delete ingest search sources doctor".split()  # noqa: SIM905
+    "app interview grade review export import delete case ingest search sources doctor".split()  # noqa: SIM905
 )
 HIT_KEYS = "id corpus text score source_id title section episode speaker start end url".split()  # noqa: SIM905
 
@@ -75,14 +75,13 @@ def test_a_usage_error_exits_2(spar: Spar, line: str) -> None:
     [
         ("interview --engine openai", "the offline engine needs no key"),
         ("grade file.json --engine openai", "the offline engine needs no key"),
-        ("interview --kind portfolio", "not part of this version"),
-        ("interview --case nope", "known cases: fraud-checkout"),
+        ("interview --case nope", "known cases: ads-click, "),
         ("interview --resume nope", "no interview 'nope'"),
         ("interview --transcript-out missing/here.json", "cannot be written"),
         ("interview --transcript-out .", "cannot be written"),
         ("grade nope", "no interview 'nope'"),
         ("grade .", "is not a file"),
-        ("grade file.json --case nope", "known cases: fraud-checkout"),
+        ("grade file.json --case nope", "known cases: ads-click, "),
         ("grade --batch nope.jsonl --out out.jsonl", "no file nope.jsonl"),
         ("grade --batch file.json --out file.json", "would be overwritten"),
         ("review nope", "no interview 'nope'"),
