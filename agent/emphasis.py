@@ -51,7 +51,8 @@ _LINE = re.compile(r"\n+|(?<=[.!?;])\s+")
 
 @dataclass(frozen=True)
 class JobFit:
-    """What a job description asks for: weights by stage (1 is usual), cases best first."""
+    """What a job description asks for: weights by stage (1 is usual), cases best first; no case
+    where it points to none."""
 
     weights: Mapping[Stage, float]
     cases: tuple[str, ...]
@@ -86,7 +87,7 @@ def read_job(text: str, cases: CaseBook, rubric: Rubric, encoder: Encoder) -> Jo
     ids = list(heads)
     fit = _nearness(vectors, encoder.encode([f"{heads[i].title}. {heads[i].summary}" for i in ids]))
     if float(fit.max()) < FITS:
-        raise InputError("The job description says nothing that points to one of the cases.")
+        return JobFit(weights, ())
     order = sorted(range(len(ids)), key=lambda i: (-float(fit[i]), ids[i]))
     return JobFit(weights, tuple(ids[i] for i in order))
 

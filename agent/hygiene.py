@@ -23,7 +23,8 @@ UNKNOWN_SHARE: Final = 0.45
 
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
 _GRADER = re.compile(
-    r"(?:^|[.!?>|:]\s*)\W*(?:please |now |you (?:must|should|can|will) |just )?(?:ignore|disregard|forget|override)"
+    r"(?:^|[.!?>|]\s*)\W*(?:please |now |you (?:must|should|can|will) |just )?"
+    r"(?:ignore|disregard|forget|override)"
     r"\b.{0,40}\b(?:instructions?|previous|above|prior|rubric|rules?|prompt)\b"
     r"|\b(?:note|message|instructions?|memo|hint|attention|dear|hey|hello)\b.{0,20}\b(?:grader|"
     r"evaluator|examiner|grading (?:model|system|engine|assistant))\b"

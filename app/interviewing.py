@@ -258,9 +258,12 @@ def _suited(services: Services, setup: Setup, job: Path, *, choose_case: bool) -
     """The interview that a job description asks for; says what it decided."""
     text = _text_of(job)
     fit = services.interviews.job_fit(text)
-    case_id = fit.cases[0] if choose_case and setup.kind != "portfolio" else setup.case_id
+    chosen = ""
+    case_id = setup.case_id
+    if choose_case and setup.kind != "portfolio":
+        case_id = fit.cases[0] if fit.cases else case_id
+        chosen = f"case {case_id}, " if fit.cases else "it points to none of the cases; "
     more = [s for s, w in sorted(fit.weights.items(), key=lambda p: -p[1]) if w > 1][:3]
-    chosen = f"case {case_id}, " if choose_case and setup.kind != "portfolio" else ""
     print(f"By the job description: {chosen}more on {', '.join(more)}.", file=sys.stderr)
     return replace(setup, case_id=case_id, job=text)
 

@@ -156,9 +156,10 @@ def _subject(job: str) -> tuple[str | None, str | None]:
     first = ids.index(FIRST_CASE)
     if job:
         fit = services().interviews.job_fit(job)
-        first = ids.index(fit.cases[0])
+        first = ids.index(fit.cases[0]) if fit.cases else first
         more = [name(s).lower() for s, w in fit.weights.items() if w > MORE]
-        st.caption(f"By the job description: {heads[fit.cases[0]].title}; more on {_list(more)}.")
+        case = heads[fit.cases[0]].title if fit.cases else "no case in particular"
+        st.caption(f"By the job description: {case}; more on {_list(more)}.")
     chosen = st.selectbox(
         "Case",
         [*ids, OWN_PROMPT],

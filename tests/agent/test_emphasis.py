@@ -209,6 +209,11 @@ def test_a_list_of_single_words_is_read_as_one_line(encoder):
     assert found == fit(words, encoder)
 
 
+def test_what_points_to_no_case_chooses_none(encoder):
+    found = fit("We look for a pastry chef in Lyon who loves croissants and early hours.", encoder)
+    assert found.cases == ()
+
+
 def test_a_broken_case_of_ones_own_stops_no_job_description(encoder, tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "case.yaml").write_text("id: [", encoding="utf-8")
