@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,10 +11,12 @@ from streamlit.testing.v1 import AppTest
 from agent.records import SelfRating, Source
 from agent.service import Setup
 from agent.store import Store
-from app.services import Services, open_services
+from app.services import Services
 from app.times import clock
 from app.ui.past import compared
 from app.ui.text import cut, marked, plain, sentence, source_link, verdict
+
+pytestmark = pytest.mark.usefixtures("one_data_directory")
 
 ROOT = Path(__file__).parents[2]
 MAIN = ROOT / "app" / "main.py"
@@ -27,26 +28,6 @@ LABELS = (
     "Chargebacks arrive 30 to 60 days after the payment, so I only train on payments older than "
     "60 days and watch reviewer decisions for the fresh ones."
 )
-
-
-@pytest.fixture(scope="module")
-def shared_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("pages")
-
-
-@pytest.fixture(autouse=True)
-def _one_data_directory(shared_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One directory for the module: its services are opened once."""
-    monkeypatch.setenv("SPAR_DATA_DIR", str(shared_data))
-
-
-@pytest.fixture(scope="module")
-def services(shared_data: Path) -> Iterator[Services]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SPAR_DATA_DIR", str(shared_data))
-        opened = open_services()
-    yield opened
-    opened.close()
 
 
 def page(path: str | None = None, **query: str) -> AppTest:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,10 +11,12 @@ from agent.casebook import PORTFOLIO
 from agent.emphasis import ROLES
 from agent.records import InterviewRecord
 from agent.scale import TECHNICAL
-from app.services import Services, open_services
+from app.services import Services
 from knowledge.corpus import load_entries
 from knowledge.ingest import ingest
 from tests.documents import PRUNING, episode
+
+pytestmark = pytest.mark.usefixtures("one_data_directory")
 
 MAIN = Path(__file__).parents[2] / "app" / "main.py"
 READING = "screens/reading.py"
@@ -24,26 +25,6 @@ JOB = (
     "Data scientist for a grocery chain: forecast the demand of every store for tomorrow's order, "
     "weigh waste against empty shelves, define success metrics and plan A/B tests between stores."
 )
-
-
-@pytest.fixture(scope="module")
-def shared_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("more-pages")
-
-
-@pytest.fixture(autouse=True)
-def _one_data_directory(shared_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One directory for the module: its services are opened once."""
-    monkeypatch.setenv("SPAR_DATA_DIR", str(shared_data))
-
-
-@pytest.fixture(scope="module")
-def services(shared_data: Path) -> Iterator[Services]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SPAR_DATA_DIR", str(shared_data))
-        opened = open_services()
-    yield opened
-    opened.close()
 
 
 def page(path: str | None = None) -> AppTest:
