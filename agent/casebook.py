@@ -9,6 +9,7 @@ from typing import Final
 
 from agent.content import CASES, case_ids, load_case, load_head
 from agent.errors import ContentError
+from agent.prototypes import RUBRIC_VECTORS
 from agent.types import Case, CaseHead
 
 VECTORS: Final = CASES.parent / "vectors"
@@ -70,6 +71,10 @@ class CaseBook:
         if self.own is not None and self.folder(case_id).parent == self.own:
             return self.own / f".{case_id}.npz"
         return VECTORS / f"{case_id}.npz"
+
+    def tables(self, case_id: str | None) -> list[Path]:
+        """The tables of vectors that a case's interview needs; without a case the rubric's."""
+        return [RUBRIC_VECTORS, *([self.vectors(case_id)] if case_id is not None else [])]
 
     def _roots(self) -> list[Path]:
         return [CASES, KINDS, *([self.own] if self.own is not None else [])]

@@ -76,7 +76,7 @@ class FactSheet:
         if unrelated or (other >= ELSEWHERE and other > features[best][0]):
             return Answer(ask, "yours", (), "")
         if likely[best] >= self._parameters.tell:
-            return Answer(ask, "told", (self._facts[best].id,), self._told(best))
+            return Answer(ask, "told", (self._facts[best].id,), self.say(self._facts[best].id))
         if likely[best] >= self._parameters.offer:
             offered = [i for i in order[:2] if likely[i] >= self._parameters.offer]
             chosen = [self._facts[i] for i in offered]
@@ -108,6 +108,3 @@ class FactSheet:
     def say(self, fact_id: str) -> str:
         """What is said of a fact in this variant; nothing of one that is not on the sheet."""
         return next((f.told(self._variant).say for f in self._facts if f.id == fact_id), "")
-
-    def _told(self, index: int) -> str:
-        return self._facts[index].told(self._variant).say

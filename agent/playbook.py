@@ -15,7 +15,7 @@ from agent.casebook import CaseBook, packaged
 from agent.clarify import FactSheet
 from agent.content import load_rubric
 from agent.evidence import Detector
-from agent.prototypes import RUBRIC_VECTORS, Phrases
+from agent.prototypes import Phrases
 from agent.scale import LEVELS, TECHNICAL, Level, Stage
 from agent.transcript import Transcript
 from agent.types import Case, Criterion, Rubric, StageText, Twist
@@ -54,13 +54,12 @@ class Playbook:
         """The case ``case_id`` of ``cases`` (None: the case-independent rubric alone)."""
         book = cases or packaged()
         case = book.load(case_id) if case_id is not None else None
-        own = [book.vectors(case_id)] if case_id is not None else []
         return cls(
             rubric=load_rubric(),
             case=case,
             variant=variant or choose_variant(case, seed),
             encoder=encoder,
-            phrases=Phrases(encoder, [RUBRIC_VECTORS, *own]),
+            phrases=Phrases(encoder, book.tables(case_id)),
             scope=(stage,) if stage is not None else TECHNICAL,
         )
 

@@ -17,7 +17,7 @@ from agent.content import load_case, load_rubric
 from agent.evidence import Detector, Unit, units_of
 from agent.hygiene import Heard
 from agent.judging import FEATURES, Target
-from agent.prototypes import RUBRIC_VECTORS, Phrases
+from agent.prototypes import Phrases
 from agent.scale import Verdict
 from agent.types import Criterion
 from knowledge.encoder import Encoder
@@ -74,9 +74,7 @@ def criteria_for(name: str) -> tuple[Criterion, ...]:
 def rows(name: str, part: Part, encoder: Encoder) -> Iterator[Row]:
     """Feature rows of every phrasing against its own criterion and those it might be taken for."""
     criteria = criteria_for(name)
-    case_id = SOURCES[name]
-    files = [RUBRIC_VECTORS, *([packaged().vectors(case_id)] if case_id is not None else [])]
-    detector = Detector(criteria, encoder, Phrases(encoder, files))
+    detector = Detector(criteria, encoder, Phrases(encoder, packaged().tables(SOURCES[name])))
     column = {t.name: i for i, t in enumerate(detector.targets)}
     dimension = {c.id: c.dimension for c in criteria}
     for phrasing in load(name, part):

@@ -10,26 +10,16 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import yaml
 
 from knowledge.encoder import Encoder, MiniLMEncoder
-from knowledge.fusion import (
-    LEXICAL_WEIGHT,
-    SPOKEN_WEIGHT,
-    Candidate,
-    Ranker,
-    dense_only,
-    lexical_only,
-    reciprocal_rank,
-    weighted,
-)
+from knowledge.fusion import LEXICAL_WEIGHT, SPOKEN_WEIGHT, Candidate
 from knowledge.ingest import ingest
 from knowledge.library import Library
-from knowledge.measure import DEFAULT_QUERIES, Figures, Labelled, evaluate, load_queries
+from knowledge.measure import DEFAULT_QUERIES, Figures, Labelled, evaluate, load_queries, methods
 
 SAMPLE: Final = Path(__file__).parent / "datasets" / "retrieval"
 REPORT: Final = Path(__file__).parent / "reports" / "retrieval.md"
@@ -91,19 +81,6 @@ def _holding(says: str, episode: str, texts: Sequence[tuple[str, str, str]]) -> 
     return whole or {i for i, text in own if any(end in text for end in ends)}
 
 
-def methods(used: float) -> dict[str, Ranker]:
-    """The rankers that are compared; the one that search uses is marked."""
-    table: dict[str, Ranker] = {
-        "meaning only": dense_only,
-        "words only (BM25)": lexical_only,
-        "reciprocal rank": reciprocal_rank,
-    }
-    for weight in WEIGHTS:
-        mark = ", used" if weight == used else ""
-        table[f"weighted, words {weight:.1f}{mark}"] = partial(weighted, weight=weight)
-    return table
-
-
 def report(asked: Sequence[Asked]) -> str:
     """The tables as Markdown."""
     lines = [
@@ -126,7 +103,7 @@ def report(asked: Sequence[Asked]) -> str:
             ]
             pools = [part.pools[n] for n in chosen]
             queries = [part.queries[n] for n in chosen]
-            for name, ranker in methods(part.used).items():
+            for name, ranker in methods(WEIGHTS, part.used).items():
                 lines.append(_row(name, evaluate(pools, queries, ranker)))
             lines.append("")
     return "\n".join(lines).rstrip() + "\n"

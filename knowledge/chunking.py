@@ -75,19 +75,24 @@ def _pieces(
             found.append((turn, end))
             continue
         texts = _even(_sentences(turn.text, room), turn.words, room)
-        said = 0
-        for text in texts:
+        starts = _starts(turn, end, texts)
+        for n, (text, start) in enumerate(zip(texts, starts, strict=True)):
+            piece = replace(turn, text=text, start=start, approximate=turn.approximate or n > 0)
+            found.append((piece, starts[n + 1] if n + 1 < len(texts) else end))
+    return found
+
+
+def _starts(turn: Turn, end: float | None, texts: Sequence[str]) -> list[float | None]:
+    """When each piece of a turn is said, by its share of the words."""
+    found: list[float | None] = []
+    said = 0
+    for text in texts:
+        start = turn.start
+        if start is not None and end is not None and said:
             share = said / turn.words
-            start = turn.start
-            if start is not None and end is not None and said:
-                start = min(end, max(start, round(start + share * (end - start), 1)))
-            piece = replace(turn, text=text, start=start, approximate=turn.approximate or said > 0)
-            found.append((piece, None))
-            said += len(text.split())
-        ends = [found[-len(texts) + n + 1][0].start for n in range(len(texts) - 1)]
-        for n, piece_end in enumerate([*ends, end]):
-            at = len(found) - len(texts) + n
-            found[at] = (found[at][0], piece_end)
+            start = min(end, max(start, round(start + share * (end - start), 1)))
+        found.append(start)
+        said += len(text.split())
     return found
 
 

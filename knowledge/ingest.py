@@ -25,7 +25,7 @@ from knowledge.documents import Document, UnreadableError
 from knowledge.encoder import DIMENSION, Encoder, Vectors
 from knowledge.library import Library, indexed_text
 from knowledge.reading import SUFFIXES, read_document
-from knowledge.reading.podcast import speaks
+from knowledge.reading.podcast import guest_speaks
 from knowledge.types import Passage, SourceRecord
 
 MAX_BYTES: Final = 50_000_000
@@ -174,7 +174,7 @@ def _take(
     sketch = _sketch(document)
     warnings = list(document.warnings)
     double = _double(source_id, sketch, known.values())
-    own = _guest_speaks(document)
+    own = guest_speaks(document)
     if double is not None:
         if not own or double.guest_speaks:
             raise UnreadableError(f"the same words as {double.path} ({double.title})")
@@ -286,13 +286,6 @@ def _double(
             if len(shared) >= SAME_SHARE * len(smallest):
                 return other
     return None
-
-
-def _guest_speaks(document: Document) -> bool | None:
-    """Whether a guest whom the file names does speak in it; None where it names none."""
-    if not document.guests:
-        return None
-    return any(speaks(guest, document.speakers) for guest in document.guests)
 
 
 def _encoded(encoder: Encoder, passages: Sequence[Passage]) -> Vectors:

@@ -69,8 +69,10 @@ def evaluate(
     )
 
 
-def methods(weights: Sequence[float] = (0.05, 0.1, 0.2, 0.3, 0.5)) -> dict[str, Ranker]:
-    """The rankers that are compared."""
+def methods(
+    weights: Sequence[float] = (0.05, 0.1, 0.2, 0.3, 0.5), used: float = LEXICAL_WEIGHT
+) -> dict[str, Ranker]:
+    """The rankers that are compared; the weight that search uses is marked."""
     table: dict[str, Ranker] = {
         "dense, max cosine": dense_only,
         "dense, text share": tempered,
@@ -78,7 +80,7 @@ def methods(weights: Sequence[float] = (0.05, 0.1, 0.2, 0.3, 0.5)) -> dict[str, 
         "reciprocal rank": reciprocal_rank,
     }
     for weight in weights:
-        mark = " (used)" if weight == LEXICAL_WEIGHT else ""
+        mark = " (used)" if weight == used else ""
         table[f"weighted {weight:.2f}{mark}"] = partial(weighted, weight=weight)
     return table
 

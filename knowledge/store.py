@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -107,23 +108,12 @@ class PassageStore:
 
     def get(self, ids: Sequence[str]) -> dict[str, Passage]:
         """The passages among ``ids`` that exist."""
-        marks = ",".join("?" * len(ids))
-        with self._transaction() as db:
-            rows = db.execute(
-                f"SELECT id, body FROM passage WHERE id IN ({marks})",  # noqa: S608 - marks only
-                tuple(ids),
-            ).fetchall()
+        rows = self._of_ids("body", ids)
         return {row[0]: Passage.model_validate_json(row[1]) for row in rows}
 
     def places(self, ids: Sequence[str]) -> dict[str, int]:
         """Where passages lie: those of a source have consecutive numbers in the file's order."""
-        marks = ",".join("?" * len(ids))
-        with self._transaction() as db:
-            rows = db.execute(
-                f"SELECT id, rowid FROM passage WHERE id IN ({marks})",  # noqa: S608 - marks only
-                tuple(ids),
-            ).fetchall()
-        return {str(row[0]): int(row[1]) for row in rows}
+        return {str(row[0]): int(row[1]) for row in self._of_ids("rowid", ids)}
 
     def count(self) -> int:
         """How many passages there are."""
@@ -142,6 +132,13 @@ class PassageStore:
             )
             for body, encoder, vector in rows
         ]
+
+    def _of_ids(self, column: str, ids: Sequence[str]) -> list[tuple[Any, ...]]:
+        """(id, column) of the passages among ``ids`` that exist."""
+        marks = ",".join("?" * len(ids))
+        sql = f"SELECT id, {column} FROM passage WHERE id IN ({marks})"  # noqa: S608 - no input
+        with self._transaction() as db:
+            return db.execute(sql, tuple(ids)).fetchall()
 
     def _meta(self, key: str) -> str:
         with self._transaction() as db:

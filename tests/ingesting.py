@@ -15,7 +15,7 @@ import signal
 import sqlite3
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,8 +31,8 @@ from knowledge.lexical import LexicalIndex
 from knowledge.library import Library
 from knowledge.store import PassageStore
 from tests.documents import KEEPING, PRUNING, episode, pdf
+from tests.forking import forked, shared
 
-WORKERS: Final = 2
 QUERIES: Final = (
     "ladybirds eat greenfly",
     "hydrometer gravity",
@@ -168,28 +168,6 @@ def outcome(data: Path) -> dict[str, Any]:
     return found
 
 
-def forked(work: Callable[[], Any], result: Path) -> int | None:
-    """Run ``work`` in a forked child; its result goes to a file. The signal that killed it."""
-    assert threading.active_count() == 1
-    child = os.fork()
-    if child == 0:
-        code = 1
-        try:
-            result.write_text(json.dumps(work()), encoding="utf-8")
-            code = 0
-        finally:
-            if error := sys.exception():
-                sys.excepthook(type(error), error, error.__traceback__)
-            sys.stderr.flush()
-            os._exit(code)
-    _, status = os.waitpid(child, 0)
-    if os.WIFSIGNALED(status):
-        return os.WTERMSIG(status)
-    if status:
-        raise RuntimeError(f"a child failed with status {status}")
-    return None
-
-
 def points(steps: Sequence[str]) -> list[int]:
     """Where to kill: before each change of a source, and at every third of all other steps.
 
@@ -206,51 +184,23 @@ def points(steps: Sequence[str]) -> list[int]:
 def survive(folder: Path, base: Path, files: Path, at: int) -> dict[str, Any]:
     """Kill an ingest, repeat it, and say what came of it."""
     data = Path(shutil.copytree(base, folder / f"killed-{at}"))
-    result = folder / f"killed-{at}.json"
 
     def repeat() -> dict[str, Any]:
         take_part(data, files, Fate(None))
         return outcome(data)
 
-    killed = forked(lambda: take_part(data, files, Fate(at)), result)
-    forked(repeat, result)
-    found: dict[str, Any] = json.loads(result.read_text(encoding="utf-8"))
+    killed, _ = forked(lambda: take_part(data, files, Fate(at)))
+    _, found = forked(repeat)
     return {"at": at, "killed": killed, "outcome": found}
-
-
-def shared(
-    work: Callable[[int], dict[str, Any]], tasks: Sequence[int], folder: Path
-) -> Iterator[Any]:
-    """The results of all tasks, done by two children."""
-    children = []
-    for worker in range(WORKERS):
-        path = folder / f"worker-{worker}.json"
-        child = os.fork()
-        if child == 0:
-            code = 1
-            try:
-                rows = [work(task) for task in tasks[worker::WORKERS]]
-                path.write_text(json.dumps(rows), encoding="utf-8")
-                code = 0
-            finally:
-                if error := sys.exception():
-                    sys.excepthook(type(error), error, error.__traceback__)
-                os._exit(code)
-        children.append((child, path))
-    for child, path in children:
-        _, status = os.waitpid(child, 0)
-        assert status == 0, status
-        yield from json.loads(path.read_text(encoding="utf-8"))
 
 
 def main(folder: Path) -> None:
     """Ingest once undisturbed, then kill it everywhere."""
     files, base, control = folder / "files", folder / "base", folder / "control"
-    result = folder / "control.json"
     write_files(files)
     first = files / "f-guide.txt"
     # Every ingest starts where an older version of the guide was taken in.
-    forked(lambda: take_part(base, first, Fate(None)), result)
+    forked(lambda: take_part(base, first, Fate(None)))
     first.write_text(guide("second", 5), encoding="utf-8")
     shutil.copytree(base, control)
 
@@ -259,9 +209,8 @@ def main(folder: Path) -> None:
         take_part(control, files, fate)
         return [fate.steps, outcome(control)]
 
-    forked(undisturbed, result)
-    steps, found = json.loads(result.read_text(encoding="utf-8"))
-    print(json.dumps({"steps": steps, "outcome": found}))
+    _, (steps, found) = forked(undisturbed)
+    print(json.dumps({"steps": steps, "outcome": found}), flush=True)
     work = lambda at: survive(folder, base, files, at)  # noqa: E731
     for row in shared(work, points(steps), folder):
         print(json.dumps({**row, "step": steps[row["at"]]}))

@@ -13,11 +13,9 @@ import io
 import itertools
 import json
 import os
-import pickle
 import random
 import signal
 import sys
-import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -43,6 +41,7 @@ from app.export import terminal as _terminal  # noqa: F401 - imported once, befo
 from app.interviewing import Conversation, Line
 from app.services import LazyLibrary, Services
 from knowledge.encoder import Encoder, MiniLMEncoder, Vectors
+from tests.forking import forked, shared
 
 SETUP: Final = Setup(level="senior", minutes=12, seed=11)
 SCRIPT: Final = (
@@ -67,7 +66,6 @@ SCRIPT: Final = (
     "I would first build the label pipeline, since everything else depends on it.",
 )
 REDO: Final = SCRIPT.index("/redo")
-WORKERS: Final = 2
 READS_TRIED: Final = 20
 TWICE: Final = 8
 WRITES: Final = ("add_interview", "add_turn", "add_grade", "update_interview", "commit")
@@ -293,34 +291,6 @@ def said(folder: Path) -> dict[str, Any]:
         store.close()
 
 
-def forked(work: Callable[[], Any]) -> tuple[int | None, Any]:
-    """Run ``work`` in a forked child: the signal that killed it (None: none), and its result."""
-    assert threading.active_count() == 1
-    reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        code = 1
-        try:
-            os.close(reading)
-            with os.fdopen(writing, "wb") as pipe:
-                pickle.dump(work(), pipe)
-            code = 0
-        finally:
-            if error := sys.exception():
-                sys.excepthook(type(error), error, error.__traceback__)
-            sys.stderr.flush()
-            os._exit(code)
-    os.close(writing)
-    with os.fdopen(reading, "rb") as pipe:
-        content = pipe.read()
-    _, status = os.waitpid(child, 0)
-    if os.WIFSIGNALED(status):
-        return os.WTERMSIG(status), None
-    if status:
-        raise RuntimeError(f"a child failed with status {status}")
-    return None, pickle.loads(content)
-
-
 @dataclass(frozen=True)
 class Control:
     """The undisturbed interview."""
@@ -394,30 +364,13 @@ def main(folder: Path) -> None:
     graph._compiled()
     chosen = points(control.steps)
 
-    def work(own: list[tuple[int, ...]]) -> list[dict[str, Any]]:
-        return [survive(folder / "-".join(map(str, k)), control, k) for k in own]
+    def work(kills: tuple[int, ...]) -> dict[str, Any]:
+        return survive(folder / "-".join(map(str, kills)), control, kills)
 
-    children = []
-    for worker in range(WORKERS):
-        path = folder / f"worker-{worker}.json"
-        child = os.fork()
-        if child == 0:
-            code = 1
-            try:
-                path.write_text(json.dumps(work(chosen[worker::WORKERS])), encoding="utf-8")
-                code = 0
-            finally:
-                if error := sys.exception():
-                    sys.excepthook(type(error), error, error.__traceback__)
-                os._exit(code)
-        children.append((child, path))
     summary = {"steps": len(control.steps), "control": control.outcome}
-    print(json.dumps(summary))
-    for child, path in children:
-        _, status = os.waitpid(child, 0)
-        assert status == 0, status
-        for row in json.loads(path.read_text(encoding="utf-8")):
-            print(json.dumps(row))
+    print(json.dumps(summary), flush=True)
+    for row in shared(work, chosen, folder):
+        print(json.dumps(row))
 
 
 if __name__ == "__main__":

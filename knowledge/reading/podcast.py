@@ -89,20 +89,27 @@ def read(path: Path, text: str) -> Document | None:
     named = tuple(name for guest in listed if (name := _words(guest)))
     ids = head.get("ids")
     youtube = _words(ids.get("youtube")) if isinstance(ids, Mapping) else ""
-    warnings = []
-    if estimated:
-        warnings.append(f"{estimated} of {len(turns)} turns have no reliable time.")
-    if (doubt := _foreign(named, turns)) is not None:
-        warnings.append(doubt)
-    return Document(
+    document = Document(
         kind="podcast",
         title=title,
         turns=tuple(turns),
         episode=_episode(head),
         youtube=youtube or None,
         guests=named,
-        warnings=tuple(warnings),
     )
+    warnings = []
+    if estimated:
+        warnings.append(f"{estimated} of {len(turns)} turns have no reliable time.")
+    if guest_speaks(document) is False and len(document.speakers) > 1:
+        warnings.append(_foreign(document))
+    return replace(document, warnings=tuple(warnings))
+
+
+def guest_speaks(document: Document) -> bool | None:
+    """Whether a guest whom the file names does speak in it; None where it names none."""
+    if not document.guests:
+        return None
+    return any(speaks(guest, document.speakers) for guest in document.guests)
 
 
 def speaks(guest: str, speakers: Sequence[str]) -> bool:
@@ -152,6 +159,17 @@ def trusted(stamps: Sequence[float | None]) -> list[bool]:
     return kept
 
 
+def settled(stamps: Sequence[float | None]) -> list[tuple[float | None, bool]]:
+    """A start for each stamp, and whether it is approximate: what is not trusted takes the start
+    before it."""
+    found: list[tuple[float | None, bool]] = []
+    last: float | None = None
+    for stamp, sure in zip(stamps, trusted(stamps), strict=True):
+        last = stamp if sure else last
+        found.append((last, not sure and last is not None))
+    return found
+
+
 def _lines(entries: Sequence[object]) -> Iterator[_Line]:
     rows = [e for e in entries if isinstance(e, Mapping)]
     named = any(_words(r.get("who")) for r in rows)
@@ -171,13 +189,10 @@ def _lines(entries: Sequence[object]) -> Iterator[_Line]:
 
 def _turns(lines: Sequence[_Line]) -> tuple[list[Turn], int]:
     """Turns in order, and how many of them carry an estimated time."""
-    good = trusted([line.stamp for line in lines])
     found: list[Turn] = []
-    last: float | None = None
-    for line, sure in zip(lines, good, strict=True):
-        if sure:
-            last = line.stamp
-        turn = Turn(line.text, line.speaker, last, not sure and last is not None, line.section)
+    starts = settled([line.stamp for line in lines])
+    for line, (start, approximate) in zip(lines, starts, strict=True):
+        turn = Turn(line.text, line.speaker, start, approximate, line.section)
         previous = found[-1] if found else None
         if (
             previous is not None
@@ -191,12 +206,10 @@ def _turns(lines: Sequence[_Line]) -> tuple[list[Turn], int]:
     return found, sum(1 for t in found if t.approximate or t.start is None)
 
 
-def _foreign(guests: Sequence[str], turns: Sequence[Turn]) -> str | None:
-    speakers = tuple(dict.fromkeys(t.speaker for t in turns if t.speaker))
-    if not guests or len(speakers) < 2 or any(speaks(g, speakers) for g in guests):
-        return None
+def _foreign(document: Document) -> str:
     return (
-        f"It names the guest {', '.join(guests)}, but {', '.join(speakers[:4])} speak: "
+        f"It names the guest {', '.join(document.guests)}, but "
+        f"{', '.join(document.speakers[:4])} speak: "
         "its transcript may belong to another episode."
     )
 

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from knowledge.documents import Document, Turn
-from knowledge.reading.podcast import seconds_of, trusted
+from knowledge.reading.podcast import seconds_of, settled
 
 _START = re.compile(
     r"^\s*[\[(](?P<time>(?:\d{1,2}:)?\d{1,3}:\d{2}(?:\.\d+)?)[\])]\s*"
@@ -45,14 +45,12 @@ def read(path: Path, text: str) -> Document:
             title = line.strip()
         elif line.strip():
             opened.append((None, None, section, [line]))
-    good = trusted([stamp for stamp, *_ in opened])
     turns = []
-    last: float | None = None
-    for (stamp, speaker, chapter, lines), sure in zip(opened, good, strict=True):
-        last = stamp if sure else last
+    starts = settled([stamp for stamp, *_ in opened])
+    for (_, speaker, chapter, lines), (start, approximate) in zip(opened, starts, strict=True):
         words = " ".join(" ".join(lines).split())
         if words:
-            turns.append(Turn(words, speaker, last, not sure and last is not None, chapter))
+            turns.append(Turn(words, speaker, start, approximate, chapter))
     doubtful = sum(1 for t in turns if t.approximate)
     warnings = (f"{doubtful} of {len(turns)} turns have no reliable time.",) if doubtful else ()
     return Document("timed text", title or path.stem, tuple(turns), warnings=warnings)
