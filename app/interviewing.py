@@ -6,7 +6,7 @@ import contextlib
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Protocol, TextIO
@@ -132,17 +132,27 @@ def run_interview(setup: Setup, wish: Wish) -> None:
 
 
 class Conversation:
-    """The loop: show, read, accept, advance. ``id`` is the interview's; a redo changes it."""
+    """The loop: show, read, accept, advance. ``id`` is the interview's; a redo changes it.
+
+    ``clock`` gives the seconds by which answers are timed.
+    """
 
     def __init__(
-        self, services: Services, interview: str, candidate: Candidate, *, interactive: bool
+        self,
+        services: Services,
+        interview: str,
+        candidate: Candidate,
+        *,
+        interactive: bool,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._interviews = services.interviews
         self._services = services
         self.id = interview
         self._candidate = candidate
         self._interactive = interactive
-        self._shown = time.monotonic()
+        self._clock = clock
+        self._shown = clock()
 
     def run(self) -> str:
         """Run to the end of the interview; returns its id (a redo's, if one was made)."""
@@ -188,7 +198,7 @@ class Conversation:
     def _accept(
         self, standing: Standing, text: str, act: Act, typing_seconds: float | None
     ) -> None:
-        seconds = time.monotonic() - self._shown
+        seconds = self._clock() - self._shown
         try:
             self._interviews.accept(
                 self.id,
@@ -211,11 +221,11 @@ class Conversation:
             print(piece, end="", flush=True)
         if started:
             print("\n", flush=True)
-        self._shown = time.monotonic()
+        self._shown = self._clock()
 
     def _say(self, text: str) -> None:
         print(f"\n{text}\n", flush=True)
-        self._shown = time.monotonic()
+        self._shown = self._clock()
 
     def _redo(self, standing: Standing) -> None:
         """Answer the last answered question again, in a new interview that shares the rest."""
