@@ -16,7 +16,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from agent.behaviour import known_behaviours
-from agent.content import load_case, load_rubric, read_yaml
+from agent.content import criteria_files, load_case, load_rubric, read_yaml
 from agent.errors import ContentError
 from agent.hygiene import content_words, words_of
 from agent.judging import targets_of
@@ -83,7 +83,7 @@ def _shapes(folder: Path) -> Iterator[Problem]:
         yield Problem("case.yaml", "", "", str(error).partition("case.yaml: ")[2])
     yield from _entries(folder, folder / "facts.yaml", Fact)
     yield from _entries(folder, folder / "stages.yaml", StageText)
-    paths = sorted((folder / "criteria").glob("*.yaml"))
+    paths = criteria_files(folder)
     if not paths:
         yield Problem("criteria", "", "", "no criteria files")
     for path in paths:
@@ -118,7 +118,7 @@ def _name(row: Any, number: int) -> str:
 def _places(folder: Path) -> dict[str, str]:
     return {
         str(row["id"]): path.relative_to(folder).as_posix()
-        for path in sorted((folder / "criteria").glob("*.yaml"))
+        for path in criteria_files(folder)
         for row in read_yaml(path)
     }
 

@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from agent.content import CASES, case_ids, load_case, load_head
+from agent.content import CASES, Stamp, case_ids, case_stamp, load_case, load_head
 from agent.errors import ContentError
 from agent.prototypes import RUBRIC_VECTORS
 from agent.types import Case, CaseHead
@@ -51,6 +51,10 @@ class CaseBook:
         """The whole case; ContentError if it is missing or broken."""
         folder = self.folder(case_id)
         return load_case(case_id, folder.parent)
+
+    def stamp(self, case_id: str) -> Stamp:
+        """What tells one version of a case's files from another; ContentError if it is missing."""
+        return case_stamp(self.folder(case_id))
 
     def head(self, case_id: str) -> CaseHead:
         """Title and summary alone, without reading the rest."""

@@ -7,7 +7,7 @@ question is more like one that the fact does not answer, the candidate decides.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -100,6 +100,18 @@ class FactSheet:
         told = fact.told(self._variant)
         outcome: Outcome = "confirmed" if holds(text, told.values) else "corrected"
         return Answer(ask, outcome, (fact.id,), told.say)
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Every fact on the sheet."""
+        return tuple(f.id for f in self._facts)
+
+    def texts(self, told: Collection[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """What the sheet says, in two: the facts told and those not told. Variants apart, other
+        versions of an untold fact are as secret as this one's."""
+        known = tuple(f.told(self._variant).say for f in self._facts if f.id in told)
+        hidden = tuple(f.told(self._variant).say for f in self._facts if f.id not in told)
+        return known, hidden
 
     def topic(self, fact_id: str) -> str:
         """What a fact is about."""

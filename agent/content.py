@@ -6,9 +6,10 @@ and ``criteria/*.yaml``. Errors name the file and the field.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-from collections.abc import Mapping
-from functools import cache
+from collections.abc import Iterable, Mapping
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -28,10 +29,12 @@ from agent.types import (
 )
 
 Model = TypeVar("Model", bound=BaseModel)
+Stamp = tuple[tuple[str, int, int], ...]
 
 DATA = Path(__file__).parent / "data"
 CASES = DATA / "cases"
 RUBRIC = DATA / "rubric"
+_CASE_FILES = ("case.yaml", "facts.yaml", "stages.yaml")
 
 
 def load_case(case_id: str, root: Path | None = None) -> Case:
@@ -42,7 +45,36 @@ def load_case(case_id: str, root: Path | None = None) -> Case:
     if not (folder / "case.yaml").is_file():
         known = ", ".join(case_ids(root)) or "none"
         raise ContentError(f"There is no case {case_id!r}; known cases: {known}.")
-    return _load_case(folder)
+    return _load_case(folder, case_stamp(folder))
+
+
+def case_stamp(folder: Path) -> Stamp:
+    """What a case's files are known by while they are kept: an edit changes it. Packaged files
+    never change within a process and are not looked at."""
+    if is_packaged(folder):
+        return ()
+    return stamp_of([*(folder / name for name in _CASE_FILES), *criteria_files(folder)])
+
+
+def stamp_of(files: Iterable[Path]) -> Stamp:
+    """Name, time of change (ns) and size of each file; one that is not there is left out."""
+    found = []
+    for path in files:
+        with contextlib.suppress(OSError):
+            state = path.stat()
+            found.append((str(path), state.st_mtime_ns, state.st_size))
+    return tuple(found)
+
+
+def is_packaged(path: Path) -> bool:
+    """Whether a file or folder is part of the package."""
+    return path.is_relative_to(DATA)
+
+
+def criteria_files(folder: Path) -> list[Path]:
+    """A case's files of criteria; hidden ones are an editor's own."""
+    found = (folder / "criteria").glob("*.yaml")
+    return sorted(path for path in found if not path.name.startswith("."))
 
 
 def load_head(folder: Path) -> CaseHead:
@@ -65,20 +97,20 @@ def case_ids(root: Path | None = None) -> list[str]:
     return sorted(p.parent.name for p in (root or CASES).glob("*/case.yaml"))
 
 
-@cache
-def _load_case(folder: Path) -> Case:
+@lru_cache(maxsize=64)
+def _load_case(folder: Path, _: Stamp) -> Case:
     head = read_yaml(folder / "case.yaml")
     if not isinstance(head, dict):
         raise ContentError(f"{folder / 'case.yaml'}: a mapping is expected at the top.")
     head["facts"] = _read_all(folder / "facts.yaml", Fact)
     head["stages"] = _read_all(folder / "stages.yaml", StageText)
-    head["criteria"] = _read_folder(folder / "criteria")
+    head["criteria"] = _read_criteria(folder)
     return _validated(Case, head, folder / "case.yaml")
 
 
 @cache
 def _load_rubric(folder: Path) -> Rubric:
-    criteria = _read_folder(folder / "criteria")
+    criteria = _read_criteria(folder)
     digest = hashlib.sha256()
     for path in sorted(folder.rglob("*.yaml")):
         digest.update(path.read_bytes())
@@ -91,8 +123,8 @@ def _load_rubric(folder: Path) -> Rubric:
     return _validated(Rubric, fields, folder)
 
 
-def _read_folder(folder: Path) -> tuple[Criterion, ...]:
-    return tuple(c for path in sorted(folder.glob("*.yaml")) for c in _read_all(path, Criterion))
+def _read_criteria(folder: Path) -> tuple[Criterion, ...]:
+    return tuple(c for path in criteria_files(folder) for c in _read_all(path, Criterion))
 
 
 def _read_all(path: Path, model: type[Model]) -> tuple[Model, ...]:
@@ -120,7 +152,7 @@ def read_yaml(path: Path) -> Any:
 
 def _validated(model: type[Model], data: Any, path: Path, entry: str = "") -> Model:
     try:
-        return model.model_validate(data, context={PACKAGED: path.is_relative_to(DATA)})
+        return model.model_validate(data, context={PACKAGED: is_packaged(path)})
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"]) or "the entry"

@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from agent.emphasis import shares
 from agent.grounding import Grounding
+from agent.llm.types import Usage
 from agent.memory import point_of
 from agent.plans import STAGE_SHARE, Plan, plan_for, stage_practice
 from agent.playbook import Playbook
-from agent.records import GradeRecord, InterviewRecord
+from agent.records import GradeRecord, InterviewRecord, TurnRecord
 from agent.store import Store
 from agent.types import Criterion
+
+if TYPE_CHECKING:
+    from agent.llm.voice import Voice
 
 REMEMBERED: Final = 1.6
 
 Now = Callable[[], datetime]
-Grader = Callable[[InterviewRecord], GradeRecord]
+Grader = Callable[[InterviewRecord], Sequence[GradeRecord]]
 
 
 @dataclass(frozen=True)
 class Deps:
-    """The runtime context of one interview. ``grade`` writes no record; the node does."""
+    """The runtime context of one interview. ``grade`` writes no record; the node does.
+
+    ``voice`` speaks the turns of an interview with a model; where there should be one and is not,
+    ``voiceless`` says why. ``limit`` is what the model may cost in it, in US dollars.
+    """
 
     interview: InterviewRecord
     store: Store
@@ -32,6 +40,9 @@ class Deps:
     grounding: Grounding
     now: Now
     grade: Grader
+    voice: Voice | None = None
+    voiceless: str = ""
+    limit: float | None = None
 
     @property
     def plan(self) -> Plan:
@@ -41,6 +52,12 @@ class Deps:
             return stage_practice(plan)
         return replace(plan, shares=shares(self.interview.weights, STAGE_SHARE))
 
+    def over_limit(self, rows: Iterable[TurnRecord]) -> str:
+        """Why the model is not asked any more in this interview, or nothing."""
+        if self.limit is None or spent(rows) < self.limit:
+            return ""
+        return f"The spending limit of this interview (${self.limit:.2f}) is reached."
+
     def worth(self, criterion: Criterion) -> float:
         """What asking about a criterion is worth in this interview, in points: more where the role
         weighs its stage, and where earlier interviews left its point open."""
@@ -48,6 +65,33 @@ class Deps:
         value = self.playbook.worth(criterion, record.level)
         value *= record.weights.get(criterion.asked_in, 1.0)
         return value * REMEMBERED if point_of(criterion) in record.remembered else value
+
+
+@dataclass(frozen=True)
+class Spending:
+    """What a model's turns have used so far. ``cost`` in US dollars, None where no price is known;
+    ``limit`` likewise, None without one."""
+
+    usage: Usage
+    calls: int
+    cost: float | None
+    limit: float | None
+
+
+def spending(rows: Iterable[TurnRecord], limit: float | None) -> Spending | None:
+    """The sum over an interview's turns; None where no model was asked."""
+    calls = [r.call for r in rows if r.call is not None]
+    if not calls:
+        return None
+    costs = [c.cost for c in calls if c.cost is not None]
+    usage = sum((c.usage for c in calls), Usage())
+    cost = sum(costs) if len(costs) == len(calls) else None
+    return Spending(usage, sum(c.calls for c in calls), cost, limit)
+
+
+def spent(rows: Iterable[TurnRecord]) -> float:
+    """What the model's turns have cost, in US dollars; unknown prices count nothing."""
+    return sum(r.call.cost or 0.0 for r in rows if r.call is not None)
 
 
 class NodeRuntime(Protocol):

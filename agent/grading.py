@@ -45,11 +45,22 @@ LANGUAGE_REASON: Final = (
     "The answers are not in English, the only language the offline engine reads; they are not "
     "graded rather than graded low."
 )
+ONE_STAGE: Final = "Only one stage was practised."
+NOT_RAISED: Final = "Neither asked about nor raised."
 LIMITS: Final = (
     "Graded offline by Spar's embedded engine: it compares your sentences with authored phrasings "
     "and checks that the needed concepts are there. It can miss an unusual wording, cannot check "
     "your numbers and reads English only."
 )
+BY_MODEL: Final = (
+    "Graded by a model: code checked that every quoted word is yours and added the points, but the "
+    "verdicts are the model's. It can misjudge, and it takes your numbers as given."
+)
+
+
+def limits_of(grade: Grade) -> str:
+    """What a reader should know of the engine behind a grade."""
+    return LIMITS if grade.engine == ENGINE else BY_MODEL
 
 
 @dataclass(frozen=True)
@@ -65,6 +76,15 @@ class Reading:
 
 def read(transcript: Transcript, playbook: Playbook) -> Reading:
     """Read every candidate turn against every criterion."""
+    units = units_in(transcript)
+    said = " ".join(t.text for t in transcript.turns if t.speaker == "candidate")
+    foreign = bool(said.strip()) and not is_english(said)
+    found = () if foreign else tuple(playbook.detector.read(units))
+    return Reading(transcript, playbook, units, found, foreign)
+
+
+def units_in(transcript: Transcript) -> tuple[Unit, ...]:
+    """The candidate's sentences and neighbouring pairs in order, flagged where no evidence."""
     heard = Heard([transcript.prompt])
     units: list[Unit] = []
     for index, turn in enumerate(transcript.turns):
@@ -72,10 +92,7 @@ def read(transcript: Transcript, playbook: Playbook) -> Reading:
             heard.add(turn.text)
         else:
             units.extend(units_of(turn.text[:MAX_TURN_CHARS], index, heard))
-    said = " ".join(t.text for t in transcript.turns if t.speaker == "candidate")
-    foreign = bool(said.strip()) and not is_english(said)
-    found = () if foreign else tuple(playbook.detector.read(units))
-    return Reading(transcript, playbook, tuple(units), found, foreign)
+    return tuple(units)
 
 
 def grade_transcript(
@@ -90,14 +107,14 @@ def grade_transcript(
     level = level or transcript.level
     coverage = Coverage(transcript.turns, playbook)
     reached = coverage.reached() if only is None else frozenset({only})
-    practised = {*playbook.scope, "communication"} if len(playbook.scope) == 1 else set(DIMENSIONS)
+    practised = practised_in(playbook)
     judged = _judge_all(reading, coverage)
     wanted: Sequence[Dimension] = DIMENSIONS if only is None else (only,)
     share = SOLID_SHARE if only is None else ANSWER_SHARE
     scores = {
         d: _dimension(d, reading, judged, reached, share)
         if d in practised or only is not None
-        else _empty(_own(d, reading, judged), "not_assessed", "Only one stage was practised.")
+        else empty(own(d, playbook, judged), "not_assessed", ONE_STAGE)
         for d in wanted
     }
     return Grade(
@@ -108,9 +125,16 @@ def grade_transcript(
         prompt_version=None,
         level=level,
         scores=scores,
-        overall=_overall(scores, level) if only is None else None,
-        flags=_flags(reading),
+        overall=overall(scores, level) if only is None else None,
+        flags=_language_flag(reading) if reading.foreign else flags_of(reading.units),
     )
+
+
+def practised_in(playbook: Playbook) -> frozenset[Dimension]:
+    """The dimensions an interview over this playbook's scope is about."""
+    if len(playbook.scope) > 1:
+        return frozenset(DIMENSIONS)
+    return frozenset(d for d in DIMENSIONS if d in playbook.scope or d == "communication")
 
 
 def model_version() -> str:
@@ -129,24 +153,26 @@ def rubric_version(playbook: Playbook) -> str:
 
 
 @dataclass(frozen=True)
-class _Judged:
+class Judged:
+    """One verdict as it is shown and as it is weighed."""
+
     grade: CriterionGrade
     weighed: Weighed
 
 
-def _judge_all(reading: Reading, coverage: Coverage) -> Mapping[str, _Judged]:
+def _judge_all(reading: Reading, coverage: Coverage) -> Mapping[str, Judged]:
     """Verdict per criterion: technical ones first, since manner counts only with substance."""
     playbook = reading.playbook
     best = _best(reading.found)
     nearest = playbook.detector.nearest_all(reading.units) if not reading.foreign else {}
     hints = hints_taken(reading.transcript.turns)
-    judged: dict[str, _Judged] = {}
+    judged: dict[str, Judged] = {}
     for criterion in (c for c in playbook.criteria if c.behaviour is None):
         verdict, spans, strength = _technical(criterion, best)
         judged[criterion.id] = _verdict(
             criterion, verdict, spans, strength, reading, coverage, hints, nearest
         )
-    judged = {name: _taken_back(item, playbook, judged) for name, item in judged.items()}
+    judged = {name: taken_back(item, playbook, judged) for name, item in judged.items()}
     earned = [
         j for j in judged.values() if j.grade.polarity == "positive" and j.grade.verdict == "met"
     ]
@@ -159,7 +185,7 @@ def _judge_all(reading: Reading, coverage: Coverage) -> Mapping[str, _Judged]:
     return judged
 
 
-def _taken_back(item: _Judged, playbook: Playbook, judged: Mapping[str, _Judged]) -> _Judged:
+def taken_back(item: Judged, playbook: Playbook, judged: Mapping[str, Judged]) -> Judged:
     """A misconception is not charged to a candidate who has also said what sets it right."""
     criterion = playbook.by_id[item.grade.id]
     if item.grade.polarity == "positive" or item.grade.verdict != "met":
@@ -176,7 +202,7 @@ def _taken_back(item: _Judged, playbook: Playbook, judged: Mapping[str, _Judged]
             "reason": f'Not charged, since you also said: "{_short(said)}".',
         }
     )
-    return _Judged(grade, replace(item.weighed, verdict="unmet", fragile=False))
+    return Judged(grade, replace(item.weighed, verdict="unmet", fragile=False))
 
 
 def _best(found: Sequence[Found]) -> Mapping[str, tuple[Found, ...]]:
@@ -233,7 +259,7 @@ def _verdict(
     coverage: Coverage,
     hints: Mapping[str, int],
     nearest: Mapping[str, Sequence[Span]],
-) -> _Judged:
+) -> Judged:
     turns = reading.transcript.turns
     quotes = tuple(Quote(turn=s.turn, text=s.text) for s in spans)
     for quote in quotes:
@@ -262,7 +288,7 @@ def _verdict(
         hints=hints.get(criterion.id, 0),
         fragile=verdict == "met" and margin < FRAGILE,
     )
-    return _Judged(grade, weighed)
+    return Judged(grade, weighed)
 
 
 def _reason(criterion: Criterion, verdict: Verdict, nearest: Sequence[Span]) -> str:
@@ -305,37 +331,44 @@ def _scene(reading: Reading) -> Scene:
 def _dimension(
     dimension: Dimension,
     reading: Reading,
-    judged: Mapping[str, _Judged],
+    judged: Mapping[str, Judged],
     reached: frozenset[Dimension],
     share: float,
 ) -> DimensionGrade:
-    own = _own(dimension, reading, judged)
-    raised = any(j.grade.verdict in ("met", "partial") for j in own)
+    rows = own(dimension, reading.playbook, judged)
     if reading.foreign:
-        return _empty(own, "unscored", LANGUAGE_REASON)
-    if dimension not in reached and not raised:
-        return _empty(own, "not_assessed", "Neither asked about nor raised.")
-    weighed = [j.weighed for j in own]
-    score = on_grid(raw_score(weighed, share))
+        return empty(rows, "unscored", LANGUAGE_REASON)
+    return scored(rows, share, reached=dimension in reached)
+
+
+def scored(rows: Sequence[Judged], share: float, *, reached: bool) -> DimensionGrade:
+    """Points, score and band from the verdicts of one dimension; not assessed where it was neither
+    reached nor raised. What could not be assessed counts neither for nor against."""
+    raised = any(j.grade.verdict in ("met", "partial") for j in rows)
+    if not reached and not raised:
+        return empty(rows, "not_assessed", NOT_RAISED)
+    weighed = [j.weighed for j in rows if j.grade.verdict != "cannot_assess"]
     return DimensionGrade(
-        score=score,
+        score=on_grid(raw_score(weighed, share)),
         band=band(weighed, share),
         status="graded",
         reason=_summary(weighed, share),
-        criteria=tuple(j.grade for j in own),
+        criteria=tuple(j.grade for j in rows),
     )
 
 
-def _own(dimension: Dimension, reading: Reading, judged: Mapping[str, _Judged]) -> list[_Judged]:
-    return [judged[c.id] for c in reading.playbook.criteria if c.dimension == dimension]
+def own(dimension: Dimension, playbook: Playbook, judged: Mapping[str, Judged]) -> list[Judged]:
+    """The verdicts of one dimension, in the order of its criteria."""
+    return [judged[c.id] for c in playbook.criteria if c.dimension == dimension]
 
 
-def _empty(own: Sequence[_Judged], status: str, reason: str) -> DimensionGrade:
+def empty(rows: Sequence[Judged], status: str, reason: str) -> DimensionGrade:
+    """A dimension without a score, and why."""
     criteria = tuple(
         j.grade.model_copy(
             update={"verdict": "cannot_assess", "quotes": (), "prompted": None, "reason": reason}
         )
-        for j in own
+        for j in rows
     )
     return DimensionGrade.model_validate(
         {"score": None, "band": None, "status": status, "reason": reason, "criteria": criteria}
@@ -352,7 +385,8 @@ def _summary(weighed: Sequence[Weighed], share: float) -> str:
     return f"{text}; {solid_points(weighed, share):.0f} points make it solid."
 
 
-def _overall(scores: Mapping[Dimension, DimensionGrade], level: Level) -> Overall:
+def overall(scores: Mapping[Dimension, DimensionGrade], level: Level) -> Overall:
+    """Mean and signals of the graded dimensions; null throughout where they are too few."""
     graded: dict[str, float] = {d: s.score for d, s in scores.items() if s.score is not None}
     if len(graded) < MIN_GRADED:
         return Overall(score=None, signal=None, by_level=dict.fromkeys(LEVELS))
@@ -361,14 +395,17 @@ def _overall(scores: Mapping[Dimension, DimensionGrade], level: Level) -> Overal
     return Overall(score=round(mean, 1), signal=by_level[level], by_level=by_level)
 
 
-def _flags(reading: Reading) -> tuple[Flag, ...]:
-    if reading.foreign:
-        turns = reading.transcript.turns
-        first = next(i for i, t in enumerate(turns) if t.speaker == "candidate" and t.text.strip())
-        return (Flag(kind="language", turn=first, text=_short(turns[first].text, 12)),)
+def flags_of(units: Sequence[Unit]) -> tuple[Flag, ...]:
+    """The sentences that are no evidence."""
     flags = [
         Flag(kind=u.flag, turn=u.span.turn, text=_short(u.span.text, 40))
-        for u in reading.units
+        for u in units
         if u.flag is not None and u.span.first == u.span.last
     ]
     return tuple(flags[:50])
+
+
+def _language_flag(reading: Reading) -> tuple[Flag, ...]:
+    turns = reading.transcript.turns
+    first = next(i for i, t in enumerate(turns) if t.speaker == "candidate" and t.text.strip())
+    return (Flag(kind="language", turn=first, text=_short(turns[first].text, 12)),)

@@ -2,7 +2,8 @@
 
 ``brief`` sets the problem; every speaking node goes through ``commit`` (the row is written, then
 streamed) to ``await_answer``, which only interrupts; ``note`` reads the answer and ``route``
-chooses the next move by pure policy.
+chooses the next move by pure policy; ``consult`` lets a model, where there is one, choose among
+what policy allows and say it.
 
 The turn rows are the only durable truth. Each interviewer row keeps a snapshot of the graph's small
 state, so a step restores it into a fresh in-memory thread, lets it reach its interrupt and resumes
@@ -22,7 +23,8 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import Command, interrupt
 
-from agent import nodes, speaking
+from agent import nodes, speaking, turns
+from agent.consulting import consult
 from agent.deps import Deps, Update
 from agent.state import State, restore
 
@@ -41,9 +43,10 @@ def build_graph() -> StateGraph[State, Deps, State, State]:
     graph.add_node("await_answer", await_answer)
     graph.add_node("note", nodes.note)
     graph.add_node("route", nodes.route)
+    graph.add_node("consult", consult)
     graph.add_node("reply", speaking.reply)
     graph.add_node("move_on", speaking.move_on)
-    graph.add_node("commit", speaking.commit)
+    graph.add_node("commit", turns.commit)
     graph.add_node("grade", nodes.grade)
     graph.add_node("report", nodes.report)
     for name in ("brief", "ask", "probe", "hint", "challenge", "twist", "wrap_up"):
@@ -53,7 +56,8 @@ def build_graph() -> StateGraph[State, Deps, State, State]:
     graph.add_edge("commit", "await_answer")
     graph.add_edge("await_answer", "note")
     graph.add_edge("note", "route")
-    graph.add_conditional_edges("route", nodes.next_node)
+    graph.add_conditional_edges("route", nodes.needs_words)
+    graph.add_conditional_edges("consult", nodes.next_node)
     graph.add_edge("reply", "route")
     graph.add_edge("move_on", "ask")
     graph.add_edge("grade", "report")

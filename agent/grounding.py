@@ -7,6 +7,7 @@ one above a similarity floor; never twice in one interview while another fits.
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Collection, Sequence
 from typing import Final, Protocol
 
@@ -36,25 +37,62 @@ class Grounding(Protocol):
         """The passage behind a question about ``criterion``."""
         ...
 
+    def behind(self, criterion: Criterion, shown: Collection[str]) -> Source | None:
+        """The passage behind a criterion, whatever the question; looked up before it is needed."""
+        ...
+
+    def prepare(self, criteria: Sequence[Criterion]) -> None:
+        """Look up what stands behind these criteria, in the background."""
+        ...
+
 
 class LibraryGrounding:
     """Grounding in a library; opened by the first question that needs it."""
 
     def __init__(self, library: Searchable) -> None:
         self._library = library
+        self._behind: dict[str, tuple[Hit, ...]] = {}
 
     def source(self, criterion: Criterion, question: str, shown: Collection[str]) -> Source | None:
         """None where nothing fits, or where the library cannot be searched (logged)."""
-        query = f"{question} {criterion.statement}"
+        return _fitting(criterion, self._hits(f"{question} {criterion.statement}"), shown)
+
+    def behind(self, criterion: Criterion, shown: Collection[str]) -> Source | None:
+        """As ``source``, by the criterion alone; kept for the process once it was looked up."""
+        query = _query(criterion)
+        if query not in self._behind:
+            self._behind[query] = self._hits(query)
+        return _fitting(criterion, self._behind[query], shown)
+
+    def prepare(self, criteria: Sequence[Criterion]) -> None:
+        """Fill what ``behind`` keeps, in a thread of its own."""
+        if all(_query(c) in self._behind for c in criteria):
+            return
+        threading.Thread(
+            target=lambda: [self.behind(c, ()) for c in criteria],
+            daemon=True,
+            name="spar-passages",
+        ).start()
+
+    def _hits(self, query: str) -> tuple[Hit, ...]:
+        """None where the library cannot be searched (logged)."""
         try:
-            hits = self._library.search(query, k=CANDIDATES)
+            return tuple(self._library.search(query, k=CANDIDATES))
         except KnowledgeError as error:
             _log.warning("No source for this question: %s", error)
-            return None
-        fresh = [h for h in hits if h.passage.id not in shown]
-        named = [h for h in fresh if h.passage.id in criterion.sources and h.score >= NAMED_FITS]
-        fitting = named or [h for h in fresh if h.score >= FITS and _traceable(h)]
-        return source_of(fitting[0].passage) if fitting else None
+            return ()
+
+
+def _query(criterion: Criterion) -> str:
+    return f"{criterion.probes[0] if criterion.probes else ''} {criterion.statement}"
+
+
+def _fitting(criterion: Criterion, hits: Sequence[Hit], shown: Collection[str]) -> Source | None:
+    """The best passage that fits and was not shown yet."""
+    fresh = [h for h in hits if h.passage.id not in shown]
+    named = [h for h in fresh if h.passage.id in criterion.sources and h.score >= NAMED_FITS]
+    fitting = named or [h for h in fresh if h.score >= FITS and _traceable(h)]
+    return source_of(fitting[0].passage) if fitting else None
 
 
 def _traceable(hit: Hit) -> bool:
@@ -68,6 +106,13 @@ class NoGrounding:
     def source(self, criterion: Criterion, question: str, shown: Collection[str]) -> Source | None:
         """Always None."""
         return None
+
+    def behind(self, criterion: Criterion, shown: Collection[str]) -> Source | None:
+        """Always None."""
+        return None
+
+    def prepare(self, criteria: Sequence[Criterion]) -> None:
+        """Nothing to look up."""
 
 
 def source_of(passage: Passage) -> Source:

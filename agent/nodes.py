@@ -7,6 +7,7 @@ again after a crash writes nothing twice.
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any, Literal, cast
 
 from agent.deps import Deps, NodeRuntime, Update
@@ -57,7 +58,9 @@ def _noted_answer(state: State, deps: Deps, row: TurnRecord) -> Update:
         if turn.seq < row.seq and turn.speaker == "interviewer":
             heard.add(turn.text)
     clarifying = state["phase"] == "clarify"
-    notes = note_answer(row.text, row.seq, heard, deps.playbook, clarifying=clarifying)
+    notes = note_answer(
+        row.text, row.seq, heard, deps.playbook, clarifying=clarifying, near=deps.voice is not None
+    )
     settled = _settled(state, deps, row.text)
     met = {**{k: _place(s) for k, s in notes.met.items()}, **state["met"]}
     half = {**state["half"], **{k: _place(s) for k, s in notes.half.items()}}
@@ -87,6 +90,7 @@ def _noted_answer(state: State, deps: Deps, row: TurnRecord) -> Update:
             if settled
             else sum(a.span.words for a in notes.asks if not a.assumption),
             "stages": list(notes.stages),
+            "near": list(notes.near),
             "points": len(notes.met),
             "replied": False,
             "which": False,
@@ -107,7 +111,13 @@ def route(state: State, runtime: NodeRuntime) -> Update:
     }
 
 
-Next = Literal["ask", "reply", "probe", "hint", "challenge", "move_on", "twist", "wrap_up", "grade"]
+Next = Literal["ask", "probe", "hint", "challenge", "move_on", "twist", "wrap_up"]
+
+
+def needs_words(state: State) -> Literal["reply", "consult", "grade"]:
+    """Whether the decision is to be spoken, and so may be put to a model first."""
+    go = state["decision"]["go"]
+    return go if go in ("reply", "grade") else "consult"
 
 
 def next_node(state: State) -> Next:
@@ -119,11 +129,9 @@ def grade(state: State, runtime: NodeRuntime) -> Update:
     """Grade once; a grade that is already kept stays the grade of this interview."""
     deps = runtime.context
     if not deps.store.grades(state["interview"]):
-        record = deps.grade(deps.interview)
-        try:
-            deps.store.add_grade(record)
-        except ConflictError:
-            return {"phase": "over"}
+        with contextlib.suppress(ConflictError):
+            for record in deps.grade(deps.interview):
+                deps.store.add_grade(record)
     return {"phase": "over"}
 
 
@@ -162,7 +170,7 @@ def view_of(state: State, deps: Deps) -> View:
         asks=len(notes.get("asks", [])) + len(notes.get("settled", [])),
         which=bool(notes.get("which")),
         replied=bool(notes.get("replied")),
-        language=not notes.get("english", True),
+        language=not notes.get("english", True) and deps.voice is None,
         ready=bool(notes.get("ready")),
         errors=_open_errors(state, playbook.by_id),
         contradictions=_open_contradictions(state, playbook.by_id),
@@ -274,17 +282,16 @@ def _open_errors(state: State, by_id: Any) -> tuple[str, ...]:
     names = [
         n
         for n in state["errors"]
-        if n not in state["challenged"] and not _corrected(state, by_id[n])
+        if n in by_id and n not in state["challenged"] and not _corrected(state, by_id[n])
     ]
     return tuple(sorted(names, key=lambda n: (by_id[n].points, n)))
 
 
 def _open_contradictions(state: State, by_id: Any) -> tuple[str, ...]:
-    names = [
-        n.removesuffix("#first")
-        for n in state["sides"]
-        if n.endswith("#first") and n.replace("#first", "#second") in state["sides"]
-    ]
+    sides = state["sides"]
+    firsts = [n.removesuffix("#first") for n in sides if n.endswith("#first")]
+    # A criterion may be gone: a user's own case can be edited while an interview is under way.
+    names = [n for n in firsts if f"{n}#second" in sides and n in by_id]
     apart = [n for n in names if state["sides"][f"{n}#first"] != state["sides"][f"{n}#second"]]
     fresh = [n for n in apart if n not in state["challenged"] and not _corrected(state, by_id[n])]
     return tuple(sorted(fresh, key=lambda n: (by_id[n].points, n)))

@@ -19,6 +19,7 @@ from agent.sentences import Span
 READ_CHARS: Final = 20_000
 QUOTED_LIKE: Final = 0.5
 STAGE_WEIGHT: Final = 3
+NEAR: Final = 14
 _READY = re.compile(
     r"^\W*(?:ok(?:ay)?|yes|no|sure|great|thanks?|thank you|right|fine|good|ready|let'?s|start|"
     r"go|begin|"
@@ -54,13 +55,21 @@ class Notes:
     stages: tuple[Stage, ...]
     quotable: frozenset[str]
     flagged: int
+    near: tuple[str, ...] = ()
 
 
 def note_answer(
-    text: str, seq: int, heard: Heard, playbook: Playbook, *, clarifying: bool
+    text: str,
+    seq: int,
+    heard: Heard,
+    playbook: Playbook,
+    *,
+    clarifying: bool,
+    near: bool = False,
 ) -> Notes:
     """Read one answer. ``heard`` is what the interviewer said before it; while clarifying, every
-    question is taken as put to the interviewer."""
+    question is taken as put to the interviewer. ``near`` asks for the criteria it comes nearest to.
+    """
     text = text[:READ_CHARS]
     english = is_english(text)
     units = units_of(text, seq, heard) if english else []
@@ -89,6 +98,7 @@ def note_answer(
         stages=_stages(met, half, playbook),
         quotable=frozenset(f.criterion for f in found if f.similar >= QUOTED_LIKE),
         flagged=sum(u.flag is not None for u in units),
+        near=playbook.detector.closest(units, NEAR) if near else (),
     )
 
 

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from agent.deps import Deps
-from agent.speaking import brief, commit
+from agent.speaking import brief
 from agent.state import State, new_state
+from agent.turns import commit
 
 
 @dataclass(frozen=True)

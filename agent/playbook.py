@@ -10,16 +10,20 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING
 
 from agent.casebook import CaseBook, packaged
 from agent.clarify import FactSheet
-from agent.content import load_rubric
+from agent.content import Stamp, load_rubric
 from agent.evidence import Detector
 from agent.prototypes import Phrases
 from agent.scale import LEVELS, TECHNICAL, Level, Stage
 from agent.transcript import Transcript
 from agent.types import Case, Criterion, Rubric, StageText, Twist
 from knowledge.encoder import Encoder
+
+if TYPE_CHECKING:
+    from agent.llm.secrets import Secrets
 
 
 def choose_variant(case: Case | None, seed: int) -> str:
@@ -85,6 +89,13 @@ class Playbook:
         return Detector(self.criteria, self.encoder, self.phrases)
 
     @cached_property
+    def secrets(self) -> Secrets:
+        """What a model may not say of the criteria: statements, phrasings, strong answers."""
+        from agent.llm.secrets import Secrets
+
+        return Secrets.of(text for c in self.criteria for text in (c.statement, c.strong, *c.meets))
+
+    @cached_property
     def facts(self) -> FactSheet:
         """The hidden fact sheet of this variant; without a case it holds nothing."""
         facts = self.case.facts if self.case is not None else ()
@@ -139,13 +150,26 @@ def playbook_for(
     return kept_playbook(known, variant, stage, encoder, book)
 
 
-@lru_cache(maxsize=8)
 def kept_playbook(
     case_id: str | None, variant: str, stage: Stage | None, encoder: Encoder, cases: CaseBook
 ) -> Playbook:
-    """The playbook of a case that may be gone by now, kept: building one takes half a second."""
+    """The playbook of a case as its files are now, or of none where it is gone; kept until they
+    change: building one takes half a second."""
     known = case_id if cases.has(case_id) else None
-    return Playbook.load(known, encoder, variant=variant, stage=stage, cases=cases)
+    version = cases.stamp(known) if known is not None else ()
+    return _kept_playbook(known, variant, stage, encoder, cases, version)
+
+
+@lru_cache(maxsize=8)
+def _kept_playbook(
+    case_id: str | None,
+    variant: str,
+    stage: Stage | None,
+    encoder: Encoder,
+    cases: CaseBook,
+    _: Stamp,
+) -> Playbook:
+    return Playbook.load(case_id, encoder, variant=variant, stage=stage, cases=cases)
 
 
 def _variant(transcript: Transcript, case: Case) -> str:

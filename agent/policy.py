@@ -52,6 +52,7 @@ SHORT_SKETCH_WORDS: Final = 45
 MAX_STALLS: Final = 2
 DIVE_SECONDS: Final = 120
 MAX_DIVES: Final = 4
+MAX_OPTIONS: Final = 4
 
 
 @dataclass(frozen=True)
@@ -120,6 +121,25 @@ def decide(view: View) -> Decision:
         if decision is not None:
             return decision
     return Decision("wrap_up", "end")
+
+
+def options(view: View) -> tuple[Decision, ...]:
+    """The moves an interviewer of judgement may choose from: ``decide``'s first, then others on the
+    same footing. Where policy leaves no choice there is one."""
+    first = decide(view)
+    others: list[Decision] = []
+    if first.go == "probe":
+        pools = {
+            "possible": (*view.possible, *view.gaps),
+            "risk": (*view.risks, *view.possible),
+            "gap": (*view.gaps, *view.all_gaps),
+            "dive": view.all_gaps,
+        }
+        others = [Decision("probe", first.why, t) for t in pools.get(first.why, ())]
+    elif first.go == "challenge" and first.why == "error":
+        others = [Decision("challenge", "error", t) for t in view.errors]
+    fresh = {d.target: d for d in (first, *others)}
+    return tuple(fresh.values())[:MAX_OPTIONS]
 
 
 def _ending(view: View) -> Decision | None:

@@ -7,14 +7,16 @@ start pays for encoding.
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Final, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from agent.content import Stamp, is_packaged, stamp_of
 from agent.types import Case, Criterion, Rubric, StageText
 from knowledge.encoder import Encoder
 
@@ -50,18 +52,24 @@ def phrase_key(text: str) -> str:
 
 
 def save_vectors(file: Path, texts: Sequence[str], encoder: Encoder) -> int:
-    """Write the table of ``texts``; how many it holds."""
+    """Write the table of ``texts`` in one step, as others may be reading it; how many it holds."""
     wanted = sorted(set(texts))
     vectors = encoder.encode(wanted).astype(np.float16)
     file.parent.mkdir(parents=True, exist_ok=True)
-    with file.open("wb") as out:
+    whole = file.with_name(f"{file.name}.{os.getpid()}")
+    with whole.open("wb") as out:
         np.savez_compressed(out, keys=np.asarray([phrase_key(t) for t in wanted]), vectors=vectors)
+    whole.replace(file)
     return len(wanted)
 
 
-@cache
 def load_vectors(file: Path) -> Mapping[str, Floats]:
     """Phrasing key -> vector; empty where the table was not built."""
+    return _load_vectors(file, () if is_packaged(file) else stamp_of([file]))
+
+
+@lru_cache(maxsize=64)
+def _load_vectors(file: Path, _: Stamp) -> Mapping[str, Floats]:
     if not file.is_file():
         return {}
     with np.load(file) as stored:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from agent.llm.types import CallRecord
 from agent.scale import Dimension, Level, Role, Speaker, Stage, Style, Verdict
 from agent.types import Value
 
@@ -75,7 +76,8 @@ class TurnRecord(Value):
     """One row, keyed (interview, seq). ``act`` is ``say`` for the interviewer, else what the
     candidate did. ``seconds`` run from question shown to answer accepted; ``typing_seconds`` from
     the first keystroke, where the front end knows it. ``snapshot`` is the graph's small state
-    after an interviewer turn, from which the interview resumes or is forked."""
+    after an interviewer turn, from which the interview resumes or is forked; ``call`` says what a
+    model was asked for it."""
 
     interview: str
     seq: int
@@ -93,6 +95,7 @@ class TurnRecord(Value):
     seconds: float | None = None
     typing_seconds: float | None = None
     snapshot: dict[str, Any] | None = None
+    call: CallRecord | None = None
     extra: dict[str, Any] = Field(default_factory=dict)
 
 
@@ -116,8 +119,8 @@ class Improvement(Value):
 
 
 class GradeRecord(Value):
-    """One grading of an interview: the contract's document, kept as it was given, and its verdicts
-    by point."""
+    """One grading of an interview: the contract's document, kept as it was given, its verdicts
+    by point and the model calls behind it."""
 
     id: str
     interview: str
@@ -125,6 +128,7 @@ class GradeRecord(Value):
     engine: str
     document: dict[str, Any]
     memory: tuple[Remembered, ...] = ()
+    calls: dict[Dimension, CallRecord] = Field(default_factory=dict)
 
 
 Rating = Annotated[float, Field(ge=0, le=4)]

@@ -134,7 +134,7 @@ def build_report(
     appeals: Sequence[Appeal] = (),
 ) -> Report:
     """Put a report together. ``source_of`` resolves a note id; None leaves the source out."""
-    from agent.grading import LIMITS
+    from agent.grading import limits_of
 
     grade = Grade.model_validate(document)
     hints = hints_taken(transcript.turns)
@@ -170,7 +170,7 @@ def build_report(
         engine=grade.engine,
         model=grade.model,
         rubric_version=grade.rubric_version,
-        limits=LIMITS,
+        limits=limits_of(grade),
     )
 
 

@@ -34,6 +34,7 @@ Role = Literal["ml-engineer", "data-scientist"]
 Signal = Literal["strong_no", "no", "lean_no", "lean_yes", "yes", "strong_yes"]
 Polarity = Literal["positive", "negative"]
 Verdict = Literal["met", "partial", "unmet", "cannot_assess"]
+Engine = Literal["offline", "openai"]
 Speaker = Literal["interviewer", "candidate"]
 
 DIMENSIONS: Final[tuple[Dimension, ...]] = get_args(Dimension)

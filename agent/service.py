@@ -8,22 +8,23 @@ another tab, another process or a restart continues the same interview at the sa
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import islice
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
 from agent.answers import clean_answer
 from agent.casebook import PORTFOLIO, CaseBook, packaged
 from agent.content import load_rubric
-from agent.deps import Deps
+from agent.deps import Deps, Spending, spending
 from agent.emphasis import JobFit, read_job, weights_of
-from agent.errors import ConflictError, InputError, NotFoundError, StoreError
-from agent.grading import ENGINE, grade_transcript
+from agent.errors import ConflictError, EngineError, InputError, NotFoundError, StoreError
+from agent.graded import graded, whole
+from agent.grading import ENGINE, rubric_version
 from agent.grounding import Grounding, NoGrounding
 from agent.levels import HINT_COST
-from agent.memory import LOOK_BACK, still_open, verdicts_of
+from agent.memory import LOOK_BACK, still_open
 from agent.plans import default_style, plan_for
 from agent.playbook import Playbook, choose_variant, kept_playbook, playbook_for
 from agent.records import (
@@ -35,18 +36,27 @@ from agent.records import (
     SelfRating,
     TurnRecord,
 )
-from agent.scale import Level, Role, Stage, Style
+from agent.rows import imported, transcript_of
+from agent.scale import Engine, Level, Role, Stage, Style
 from agent.settings import OWNER
 from agent.state import restore
 from agent.store import Store
-from agent.transcript import Transcript, Turn, seconds_by_stage
+from agent.transcript import Transcript, seconds_by_stage
 from knowledge.encoder import Encoder
 
+if TYPE_CHECKING:
+    from agent.llm.engine import ModelEngine
+
 PROMPT_CHARS: Final = 8_000
+OPENAI: Final = "openai"
 
 
 def _now() -> datetime:
     return datetime.now(UTC)
+
+
+def _no_model() -> ModelEngine:
+    raise EngineError("No model is set (SPAR_MODEL).")
 
 
 def _new_id() -> str:
@@ -80,6 +90,7 @@ class Setup:
     seed: int | None = None
     role: Role | None = None
     job: str | None = None
+    engine: Engine = "offline"
 
 
 @dataclass(frozen=True)
@@ -87,7 +98,8 @@ class Standing:
     """Where an interview stands: all a front end shows before the next answer.
 
     ``question_seq`` is the row an answer replies to; ``hint_cost`` is the share of the point's
-    credit that the next hint would cost, None where there is none to take.
+    credit that the next hint would cost, None where there is none to take; ``spending`` what a
+    model has cost, where one was asked.
     """
 
     record: InterviewRecord
@@ -100,12 +112,13 @@ class Standing:
     total_seconds: int
     stage_seconds: dict[str, float]
     hint_cost: float | None
+    spending: Spending | None = None
 
 
 @dataclass(frozen=True)
 class Interviews:
     """The service. ``encoder``, ``grounding``, ``now`` and ``new_id`` are arguments so that tests
-    and other engines put in their own."""
+    put in their own; ``model`` gives the model-backed engine or raises EngineError."""
 
     store: Store
     encoder: Encoder
@@ -113,6 +126,7 @@ class Interviews:
     now: Callable[[], datetime] = _now
     new_id: Callable[[], str] = _new_id
     cases: CaseBook = field(default_factory=packaged)
+    model: Callable[[], ModelEngine] = _no_model
 
     # Running an interview
 
@@ -145,7 +159,7 @@ class Interviews:
             minutes=setup.minutes,
             variant=choose_variant(case, seed),
             seed=seed,
-            engine=ENGINE,
+            engine=setup.engine,
             role=setup.role,
             weights=self._weights(setup),
             remembered=still_open(self._recent_grades(), setup.level),
@@ -162,7 +176,9 @@ class Interviews:
             return
         from agent.opening import begin
 
-        yield from begin(self.deps(record))
+        deps = self.deps(record)
+        yield from begin(deps)
+        self._foresee(deps)
 
     def accept(
         self,
@@ -220,7 +236,16 @@ class Interviews:
             raise StoreError("This interview's rows are out of order and cannot be continued.")
         from agent.graph import resume
 
-        yield from resume(self.deps(record), before.snapshot or {}, last.seq)
+        deps = self.deps(record)
+        yield from resume(deps, before.snapshot or {}, last.seq)
+        self._foresee(deps)
+
+    def _foresee(self, deps: Deps) -> None:
+        """While the candidate thinks, find what a model's turn needs, so that it waits for nothing
+        but the model."""
+        if deps.voice is not None:
+            self.grounding.prepare(deps.playbook.askable())
+            _ = deps.playbook.secrets
 
     def standing(self, interview: str) -> Standing:
         """Where the interview stands now."""
@@ -241,7 +266,21 @@ class Interviews:
             total_seconds=record.minutes * 60,
             stage_seconds=seconds_by_stage(turns),
             hint_cost=self._hint_cost(record, turns, kept),
+            spending=spending(turns, self._limit(record)),
         )
+
+    def switch(self, interview: str, engine: Engine) -> InterviewRecord:
+        """Let another engine go on with an open interview; EngineError where it cannot run."""
+        record = self.store.interview(interview)
+        if record.engine == engine:
+            return record
+        if record.status != "open":
+            raise ConflictError("This interview has already ended.")
+        if engine == OPENAI:
+            self.model()
+        record = record.model_copy(update={"engine": engine})
+        self.store.update_interview(record)
+        return record
 
     def redo(self, interview: str, question_seq: int) -> InterviewRecord:
         """A new interview that shares the rows up to that question, to answer it again."""
@@ -268,15 +307,25 @@ class Interviews:
 
     # Grading and review
 
-    def grade(self, interview: str, *, again: bool = False) -> GradeRecord:
-        """The interview's grade; graded now if it was not, or ``again`` as one more record."""
+    def grade(
+        self, interview: str, *, again: bool = False, engine: Engine | None = None
+    ) -> GradeRecord:
+        """The interview's grade: the last one that is kept, or graded now where there is none.
+
+        ``again`` and ``engine`` (unless that one's whole grade is the last) add one more record; of
+        a model's grade only what is still unscored is asked again. EngineError where an engine
+        asked for cannot run.
+        """
         record = self.store.interview(interview)
         kept = self.store.grades(interview)
-        if kept and not again:
+        if kept and not again and (engine is None or whole(kept[-1], engine)):
             return kept[-1]
-        grade = self._grade_record(record, number=len(kept) + 1)
+        if engine == OPENAI:
+            self.model()
+        chosen = engine or (kept[-1].engine if kept else record.engine)
         try:
-            self.store.add_grade(grade)
+            for grade in self._graded(record, kept, chosen):
+                self.store.add_grade(grade)
         except ConflictError:
             return self.store.grades(interview)[-1]
         if record.status != "graded":
@@ -291,53 +340,12 @@ class Interviews:
         record = self.store.interview(interview)
         return transcript_of(record, self.store.turns(interview))
 
-    def keep(self, transcript: Transcript, document: dict[str, object]) -> InterviewRecord:
+    def keep(self, transcript: Transcript, document: dict[str, Any]) -> InterviewRecord:
         """Keep an imported transcript and its grade as an interview of its own."""
         playbook = playbook_for(transcript, self.encoder, cases=self.cases)
-        record = InterviewRecord(
-            id=self.new_id(),
-            owner=OWNER,
-            kind="case",
-            case_id=transcript.case,
-            title=transcript.title or transcript.id,
-            prompt=transcript.prompt,
-            level=transcript.level,
-            style="neutral",
-            minutes=45,
-            variant=playbook.variant,
-            seed=0,
-            engine=ENGINE,
-            status="graded",
-            created_at=self.now(),
-            ended_at=self.now(),
-            extra=transcript.model_extra or {},
-        )
-        rows = [
-            TurnRecord(
-                interview=record.id,
-                seq=seq,
-                speaker=turn.speaker,
-                act="say" if turn.speaker == "interviewer" else "answer",
-                text=turn.text,
-                stage=turn.stage,
-                move=turn.move,
-                target=turn.target,
-                at=self.now(),
-                seconds=turn.seconds,
-                typing_seconds=turn.typing_seconds,
-                extra=turn.model_extra or {},
-            )
-            for seq, turn in enumerate(transcript.turns)
-        ]
-        grade = GradeRecord(
-            id=f"{record.id}-1",
-            interview=record.id,
-            created_at=self.now(),
-            engine=ENGINE,
-            document=document | {"id": record.id},
-        )
-        self.store.add_interview(record, rows, grade)
-        return record
+        kept = imported(transcript, document, self.new_id(), playbook.variant, self.now())
+        self.store.add_interview(kept.record, kept.rows, kept.grade)
+        return kept.record
 
     def recheck(self, interview: str, criterion: str, turn: int, text: str) -> Appeal:
         """ "I did say this": read the words pointed at against one criterion; both verdicts stay.
@@ -384,14 +392,22 @@ class Interviews:
 
     def deps(self, record: InterviewRecord) -> Deps:
         """What the graph's nodes work with."""
-        return Deps(
+        deps = Deps(
             interview=record,
             store=self.store,
             playbook=self._playbook(record),
             grounding=self.grounding,
             now=self.now,
-            grade=lambda r: self._grade_record(r, number=1),
+            grade=lambda r: self._graded(r, (), r.engine),
         )
+        if record.engine == ENGINE:
+            return deps
+        try:
+            model = self.model()
+        except EngineError as error:
+            return replace(deps, voiceless=str(error))
+        voice = model.voice(rubric_version(deps.playbook), record.seed)
+        return replace(deps, voice=voice, limit=model.limit)
 
     def playbook(self, interview: str) -> Playbook:
         """The interview's case and rubric."""
@@ -418,25 +434,29 @@ class Interviews:
         telling = (grades[-1] for grades in kept if grades and grades[-1].memory)
         return list(islice(telling, LOOK_BACK))
 
-    def _grade_record(self, record: InterviewRecord, *, number: int) -> GradeRecord:
+    def _graded(
+        self, record: InterviewRecord, kept: Sequence[GradeRecord], engine: str
+    ) -> list[GradeRecord]:
         transcript = transcript_of(record, self.store.turns(record.id))
-        playbook = self._playbook(record)
-        document = grade_transcript(transcript, playbook, level=record.level).document()
-        return GradeRecord(
-            id=f"{record.id}-{number}",
-            interview=record.id,
-            created_at=self.now(),
-            engine=ENGINE,
-            document=document,
-            memory=verdicts_of(document, playbook),
-        )
+        model = self._model_or_none() if engine == OPENAI else None
+        return graded(record, transcript, self._playbook(record), kept, model, self.now)
+
+    def _limit(self, record: InterviewRecord) -> float | None:
+        model = self._model_or_none() if record.engine == OPENAI else None
+        return model.limit if model is not None else None
+
+    def _model_or_none(self) -> ModelEngine | None:
+        try:
+            return self.model()
+        except EngineError:
+            return None
 
     def _hint_cost(
         self, record: InterviewRecord, turns: list[TurnRecord], kept: dict[str, object] | None
     ) -> float | None:
         if record.status != "open" or not turns or kept is None:
             return None
-        from agent.speaking import hinted
+        from agent.lines import hinted
 
         state = restore(record.id, kept)
         criterion = hinted(state, self.deps(record))
@@ -446,40 +466,6 @@ class Interviews:
         if taken >= len(criterion.hints):
             return None
         return HINT_COST[taken + 1]
-
-
-def transcript_of(record: InterviewRecord, turns: list[TurnRecord]) -> Transcript:
-    """Rows as a transcript: what was said, in order; ``/hint`` and the like leave no turn."""
-    said = [t for t in turns if t.act in ("say", "answer")]
-    fields = {
-        "id": record.id,
-        "title": record.title,
-        "case": record.case_id,
-        "prompt": record.prompt,
-        "level": record.level,
-        "variant": record.variant,
-        "minutes": record.minutes,
-        "style": record.style,
-        "turns": [_turn(t) for t in said],
-    }
-    return Transcript.model_validate(record.extra | fields)
-
-
-def _turn(row: TurnRecord) -> Turn:
-    fields = {
-        "speaker": row.speaker,
-        "stage": row.stage,
-        "text": row.text,
-        "move": row.move,
-        "target": row.target,
-        "seconds": row.seconds,
-        "typing_seconds": row.typing_seconds,
-        "at": row.at.isoformat(),
-        "sources": [s.model_dump(mode="json", exclude_none=True) for s in row.sources] or None,
-        "engine": row.engine,
-        "fallback_reason": row.fallback_reason,
-    }
-    return Turn.model_validate(row.extra | {k: v for k, v in fields.items() if v is not None})
 
 
 def _title(prompt: str) -> str:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from agent.errors import InputError
 
 OWNER = "local"
 
@@ -21,6 +23,8 @@ class Settings(BaseSettings):
     chroma_url: str | None = Field(default=None, validation_alias="SPAR_CHROMA_URL")
     model: str | None = Field(default=None, validation_alias="SPAR_MODEL")
     grader_model: str | None = Field(default=None, validation_alias="SPAR_GRADER_MODEL")
+    model_timeout: float = Field(default=30.0, gt=0, le=600, validation_alias="SPAR_MODEL_TIMEOUT")
+    spend_limit: float | None = Field(default=None, gt=0, validation_alias="SPAR_SPEND_LIMIT")
     tracing: bool = Field(default=False, validation_alias="SPAR_TRACING")
     openai_api_key: SecretStr | None = Field(default=None, validation_alias="OPENAI_API_KEY")
     openai_base_url: str | None = Field(default=None, validation_alias="OPENAI_BASE_URL")
@@ -43,10 +47,15 @@ class Settings(BaseSettings):
 def load_settings() -> Settings:
     """Settings from the environment over ``.env`` in the working directory.
 
-    ``SPAR_ENV_FILE`` names another file; empty means none is read.
+    ``SPAR_ENV_FILE`` names another file; empty means none is read. InputError names a setting that
+    cannot be used.
     """
     env_file = os.environ.get("SPAR_ENV_FILE", ".env")
-    return Settings(_env_file=env_file or None)
+    try:
+        return Settings(_env_file=env_file or None)
+    except ValidationError as error:
+        first = error.errors(include_input=False)[0]
+        raise InputError(f"{first['loc'][0]} cannot be used: {first['msg'].lower()}.") from None
 
 
 def quiet_tracing(settings: Settings) -> None:

@@ -56,6 +56,7 @@ class State(TypedDict):
     shown: list[str]  # passages shown as sources
     notes: dict[str, Any]  # what the last answer brought, for routing
     decision: dict[str, Any]
+    spoken: dict[str, Any]  # what a model has said of the turn, until it is composed
     pending: dict[str, Any]  # the composed turn, until it is committed
 
 
@@ -98,6 +99,7 @@ def new_state(interview: str) -> State:
         shown=[],
         notes={},
         decision={},
+        spoken={},
         pending={},
     )
 
@@ -108,7 +110,8 @@ def snapshot(state: State) -> dict[str, Any]:
     return {
         key: value
         for key, value in state.items()
-        if key not in ("interview", "notes", "decision", "pending") and value != empty[key]  # type: ignore[literal-required]
+        if key not in ("interview", "notes", "decision", "spoken", "pending")
+        and value != empty[key]  # type: ignore[literal-required]
     }
 
 

@@ -36,7 +36,10 @@ app = typer.Typer(
 )
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-EngineOption = Annotated[Engine | None, typer.Option(help="offline needs no key.")]
+EngineOption = Annotated[
+    Engine | None,
+    typer.Option(help="offline needs no key; openai is any compatible endpoint, see spar doctor."),
+]
 
 
 @app.command("app", epilog="Example: spar app --port 8502")
@@ -91,7 +94,7 @@ def interview(
 
     if kind == "stage" and stage is None:
         raise typer.BadParameter("Say which stage to practise (--stage).")
-    check_engine(engine)
+    chosen = check_engine(engine)
     from agent.service import FIRST_CASE, Setup
     from app.interviewing import Wish, run_interview
 
@@ -109,9 +112,11 @@ def interview(
         minutes=minutes,
         seed=seed,
         role=role,
+        engine=chosen,
     )
     wish = Wish(
         resume=resume,
+        engine=engine,
         transcript_out=transcript_out,
         job=job,
         choose_case=case is None and prompt is None,
@@ -143,14 +148,14 @@ def grade(
         raise typer.BadParameter("--batch IN.jsonl needs --out OUT.jsonl and no FILE.")
     if batch is None and what is None:
         raise typer.BadParameter("Name a FILE or an INTERVIEW.")
-    check_engine(engine)
+    chosen = check_engine(engine)
     from app import grading_cmd as command
 
     if batch is not None and out is not None:
-        command.grade_batch(batch, out, resume=resume)
+        command.grade_batch(batch, out, chosen, resume=resume)
     if what is None:
         return
-    request = command.Request(what, case, level, candidate, as_json, save)
+    request = command.Request(what, case, level, candidate, as_json, save, engine)
     command.grade_one(request)
 
 
@@ -200,7 +205,7 @@ def import_(
         raise typer.BadParameter(f"There is no file {file}.")
     from app import grading_cmd as command
 
-    request = command.Request(str(file), case, level, candidate, as_json, save=True)
+    request = command.Request(str(file), case, level, candidate, as_json, True, None)
     command.grade_one(request)
 
 
@@ -336,11 +341,16 @@ def case_preview(
 
 
 @app.command(epilog="Example: spar doctor --json")
-def doctor(as_json: JsonFlag = False) -> None:
+def doctor(
+    as_json: JsonFlag = False,
+    look: Annotated[
+        bool, typer.Option("--look", help="Look for a model server on this machine's usual ports.")
+    ] = False,
+) -> None:
     """Say which engine is active and why, and whether everything Spar needs works."""
     from app.doctor import run_doctor
 
-    raise typer.Exit(run_doctor(as_json=as_json))
+    raise typer.Exit(run_doctor(as_json=as_json, look_around=look))
 
 
 def main() -> None:

@@ -8,16 +8,28 @@ import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from functools import partial
+from typing import TYPE_CHECKING, Final
 
 from agent.casebook import packaged
 from agent.content import load_rubric
 from agent.errors import SparError
 from agent.settings import Settings, load_settings
+from app.engines import OPENAI, default_engine, engine_reason
 from app.services import Services, open_services
 from knowledge.errors import KnowledgeError
 
+if TYPE_CHECKING:
+    from agent.llm.client import ModelClient
+    from agent.llm.types import Rung
+
 MIN_FREE_BYTES: Final = 50_000_000
+RUNG_WORDS: Final[dict[Rung, str]] = {
+    "schema": "replies by a strict JSON schema",
+    "object": "replies as a JSON object, no schema enforced",
+    "tool": "replies by a tool call",
+    "text": "replies in labelled lines, no structure enforced",
+}
 
 
 @dataclass(frozen=True)
@@ -29,10 +41,15 @@ class Finding:
     text: str
 
 
-def run_doctor(*, as_json: bool) -> int:
-    """Run every check and print them; 1 where one failed."""
+def run_doctor(*, as_json: bool, look_around: bool = False) -> int:
+    """Run every check and print them; 1 where one failed. ``look_around``: also look for a model
+    server on this machine."""
     settings = load_settings()
     findings = [Finding("engine", True, engine_reason(settings))]
+    if default_engine(settings) == OPENAI:
+        findings += endpoint_findings(settings)
+    if look_around:
+        findings.append(_local_servers())
     findings.append(_checked("cases", _cases))
     try:
         with contextlib.closing(open_services(settings)) as services:
@@ -41,24 +58,55 @@ def run_doctor(*, as_json: bool) -> int:
         findings.append(Finding("data", False, str(error)))
     if as_json:
         rows = [{"name": f.name, "ok": f.ok, "text": f.text} for f in findings]
-        print(json.dumps({"engine": "offline", "checks": rows}, ensure_ascii=False, indent=1))
+        found = {"engine": default_engine(settings), "checks": rows}
+        print(json.dumps(found, ensure_ascii=False, indent=1))
     else:
         for finding in findings:
             print(f"{'ok  ' if finding.ok else 'FAIL'} {finding.name}: {finding.text}")
     return 0 if all(f.ok for f in findings) else 1
 
 
-def engine_reason(settings: Settings) -> str:
-    """Why the offline engine is active."""
-    key = settings.openai_api_key is not None
-    if settings.model:
-        return (
-            "offline. SPAR_MODEL is set, but the openai engine is not part of this version; "
-            "nothing is sent anywhere."
+def endpoint_findings(settings: Settings) -> list[Finding]:
+    """Try the endpoint: from the top of the ladder, whatever was learned before."""
+    from agent.llm.engine import model_engine
+
+    try:
+        engine = model_engine(settings)
+    except SparError as error:
+        return [Finding("model", False, str(error))]
+    clients = {c.model: c for c in (engine.interviewer, engine.grader)}
+    findings = [_checked(f"model {m}", partial(_tried, c)) for m, c in clients.items()]
+    if settings.spend_limit is not None and not engine.priced():
+        text = (
+            f"no price is known for {engine.interviewer.model}, so SPAR_SPEND_LIMIT cannot be "
+            f"held; put its price into {settings.folder / 'prices.yaml'}."
         )
-    if key:
-        return "offline. An OPENAI_API_KEY is set, but no SPAR_MODEL: a key alone changes nothing."
-    return "offline, the embedded engine. No key is needed and nothing leaves this machine."
+        findings.append(Finding("spending limit", False, text))
+    return findings
+
+
+def _tried(client: ModelClient) -> str:
+    from agent.llm.engine import PROBE
+
+    client.forget()
+    call = client.stream(PROBE)
+    for _ in call:
+        pass
+    first = f"{call.first:.2f} s" if call.first is not None else "unknown"
+    learned = f" (learned in {call.calls} calls)" if call.calls > 1 else ""
+    host = client.endpoint.host
+    return f"{host} answers, first token after {first}; {RUNG_WORDS[call.rung]}{learned}"
+
+
+def _local_servers() -> Finding:
+    from app.local_servers import look
+
+    found = look()
+    if not found:
+        return Finding("local servers", True, "none answers on the usual ports")
+    lines = [f"{f.name} at {f.base_url} ({', '.join(f.models[:5])})" for f in found]
+    hint = "set OPENAI_BASE_URL and SPAR_MODEL to use one"
+    return Finding("local servers", True, f"{'; '.join(lines)}; {hint}")
 
 
 def _with_services(services: Services) -> list[Finding]:

@@ -6,27 +6,49 @@ import contextlib
 import json
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Final, Protocol
 
 from agent.errors import InputError, SparError, TranscriptError, WhoIsCandidateError
+from agent.grade import Grade
 from agent.grading import grade_transcript
 from agent.playbook import Playbook, playbook_for
-from agent.scale import DIMENSIONS, Dimension, Level
-from agent.settings import load_settings
+from agent.records import GradeRecord
+from agent.scale import DIMENSIONS, Dimension, Engine, Level
+from agent.settings import Settings, load_settings
 from agent.transcript import Transcript, Turn, read_transcript
+from app.engines import OFFLINE, ModelSource, check_engine
+from app.export.parts import score_words
 from app.services import Services, case_book, open_services
 from knowledge.encoder import MiniLMEncoder
 from knowledge.errors import KnowledgeError
 
-Grader = Callable[[Transcript], Playbook]
+Grader = Callable[[Transcript, Dimension | None], Grade]
+
+
+SHOWN: Final = 4
+
+
+class Marker(Protocol):
+    """Grades a transcript; ``only`` one answer in one dimension."""
+
+    def __call__(
+        self,
+        transcript: Transcript,
+        playbook: Playbook,
+        *,
+        level: Level | None = None,
+        only: Dimension | None = None,
+    ) -> Grade:
+        """The grade."""
+        ...
 
 
 @dataclass(frozen=True)
 class Request:
-    """What to grade and how."""
+    """What to grade and how; ``engine`` None leaves it to the settings, or to the interview."""
 
     what: str
     case: str | None
@@ -34,6 +56,7 @@ class Request:
     candidate: str | None
     as_json: bool
     save: bool
+    engine: Engine | None = None
 
 
 def grade_one(request: Request) -> None:
@@ -45,6 +68,8 @@ def grade_one(request: Request) -> None:
         _grade_file(path, request)
     elif path.exists():
         raise InputError(f"{path} is not a file.")
+    elif path.suffix or path.name != request.what:
+        raise InputError(f"There is no file {path}.")
     else:
         _grade_interview(request)
 
@@ -53,9 +78,11 @@ def _grade_file(path: Path, request: Request) -> None:
     transcript = _read(path, request)
     if request.case is not None:
         transcript = transcript.model_copy(update={"case": request.case})
-    encoder = MiniLMEncoder()
-    playbook = playbook_for(transcript, encoder, cases=case_book(load_settings()))
-    document = grade_transcript(transcript, playbook, level=request.level).document()
+    settings = load_settings()
+    playbook = playbook_for(transcript, MiniLMEncoder(), cases=case_book(settings))
+    document = _marker(settings, check_engine(request.engine, settings))(
+        transcript, playbook, level=request.level
+    ).document()
     if request.save:
         with contextlib.closing(open_services()) as services:
             record = services.interviews.keep(transcript, document)
@@ -77,13 +104,32 @@ def _grade_interview(request: Request) -> None:
                 f"The interview {record.id} is not over; go on with: "
                 f"spar interview --resume {record.id}"
             )
-        grade = services.interviews.grade(record.id)
+        before = services.store.grades(record.id)
+        grade = services.interviews.grade(record.id, engine=request.engine)
+        _say_what_changed(before, grade)
         if request.level is not None and request.level != record.level:
             grade = _at_level(services, record.id, request.level)
         if request.as_json:
             _print_json(grade.document)
             return
         _print_report(services.report(record.id, grade.document))
+
+
+def _say_what_changed(before: Sequence[GradeRecord], grade: GradeRecord) -> None:
+    """Beside an earlier grade of another engine, model or rubric: what differs, on stderr."""
+    if not before or before[-1].id == grade.id:
+        return
+    from agent.llm.regrading import difference
+
+    print(
+        f"Graded again ({grade.engine}); the earlier grade is kept. What differs:", file=sys.stderr
+    )
+    for item in difference(before[-1].document, grade.document):
+        if not item.same:
+            old, new = (score_words(s) for s in (item.old, item.new))
+            verdicts = ", ".join(f"{c.id} {c.old} -> {c.new}" for c in item.criteria[:SHOWN])
+            more = f" and {len(item.criteria) - SHOWN} more" if len(item.criteria) > SHOWN else ""
+            print(f"  {item.dimension}: {old} -> {new}. {verdicts}{more}", file=sys.stderr)
 
 
 def _at_level(services: Services, interview: str, level: Level) -> Any:
@@ -119,7 +165,25 @@ def _read(path: Path, request: Request) -> Transcript:
     return transcript
 
 
-def grade_batch(source: Path, out: Path, *, resume: bool) -> None:
+def _marker(settings: Settings, engine: Engine) -> Marker:
+    """What grades a transcript with this engine."""
+    if engine == OFFLINE:
+        return grade_transcript
+    model = ModelSource(settings)()
+
+    def by_model(
+        transcript: Transcript,
+        playbook: Playbook,
+        *,
+        level: Level | None = None,
+        only: Dimension | None = None,
+    ) -> Grade:
+        return model.grade(transcript, playbook, level or transcript.level, only=only).grade
+
+    return by_model
+
+
+def grade_batch(source: Path, out: Path, engine: Engine, *, resume: bool) -> None:
     """Grade each line of ``source``; a line that cannot be graded gives ``{"id", "error"}``."""
     if not source.is_file():
         raise InputError(f"There is no file {source}.")
@@ -127,11 +191,13 @@ def grade_batch(source: Path, out: Path, *, resume: bool) -> None:
         raise InputError("--out names the input file; it would be overwritten.")
     done = _already(out) if resume else Counter()
     there = done.total()
+    settings = load_settings()
     encoder = MiniLMEncoder()
-    cases = case_book(load_settings())
+    cases = case_book(settings)
+    marker = _marker(settings, engine)
 
-    def grader(transcript: Transcript) -> Playbook:
-        return playbook_for(transcript, encoder, cases=cases)
+    def grader(transcript: Transcript, only: Dimension | None) -> Grade:
+        return marker(transcript, playbook_for(transcript, encoder, cases=cases), only=only)
 
     graded = failed = 0
     try:
@@ -194,7 +260,7 @@ def _row(item: Any, name: str, line: str, grader: Grader) -> dict[str, Any]:
         if "answer" in item:
             return _grade_answer(item, name, grader)
         transcript = read_transcript(line, name)
-        return grade_transcript(transcript, grader(transcript)).document()
+        return grader(transcript, None).document()
     except (SparError, KnowledgeError) as error:
         return {"id": name, "error": str(error)}
 
@@ -217,7 +283,7 @@ def _grade_answer(item: dict[str, Any], name: str, grader: Grader) -> dict[str, 
             Turn(speaker="candidate", text=item["answer"]),
         ),
     )
-    return grade_transcript(transcript, grader(transcript), only=known).document()
+    return grader(transcript, known).document()
 
 
 def _already(out: Path) -> Counter[str]:

@@ -13,7 +13,9 @@ from typing import Final, Protocol, TextIO
 
 from agent.errors import AnswerError, ConflictError, InputError, SparError
 from agent.records import Act, InterviewRecord
+from agent.scale import Engine
 from agent.service import Setup, Standing
+from app.engines import spending_words, used_words
 from app.services import Services, open_services
 
 MAX_PATH: Final = 255
@@ -102,6 +104,7 @@ class Wish:
     transcript_out: Path | None = None
     job: Path | None = None
     choose_case: bool = False
+    engine: Engine | None = None
 
 
 def run_interview(setup: Setup, wish: Wish) -> None:
@@ -116,6 +119,8 @@ def run_interview(setup: Setup, wish: Wish) -> None:
         if wish.job is not None and resume is None:
             setup = _suited(services, setup, wish.job, choose_case=wish.choose_case)
         record = _record(services, setup, resume)
+        if resume is not None and wish.engine is not None and record.status == "open":
+            record = services.interviews.switch(record.id, wish.engine)
         interactive = sys.stdin.isatty() and sys.stdout.isatty()
         candidate = _candidate(interactive=interactive)
         _announce(record, resumed=resume is not None, interactive=interactive)
@@ -221,7 +226,17 @@ class Conversation:
             print(piece, end="", flush=True)
         if started:
             print("\n", flush=True)
+            self._say_who_spoke()
         self._shown = self._clock()
+
+    def _say_who_spoke(self) -> None:
+        """Where a model should have spoken and did not, why; and when its money runs out."""
+        standing = self._interviews.standing(self.id)
+        last = standing.turns[-1]
+        if last.fallback_reason:
+            print(f"spar: offline here: {last.fallback_reason}", file=sys.stderr)
+        if warning := spending_words(standing.spending):
+            print(f"spar: {warning}", file=sys.stderr)
 
     def _say(self, text: str) -> None:
         print(f"\n{text}\n", flush=True)
@@ -299,8 +314,8 @@ def _candidate(*, interactive: bool) -> Candidate:
 
 def _announce(record: InterviewRecord, *, resumed: bool, interactive: bool) -> None:
     word = "Resumed" if resumed else "Interview"
-    line = f"{word} {record.id}: {record.title}, {record.level}, {record.minutes} minutes, offline"
-    print(line, file=sys.stderr)
+    facts = f"{record.title}, {record.level}, {record.minutes} minutes, {record.engine}"
+    print(f"{word} {record.id}: {facts}", file=sys.stderr)
     if interactive:
         print(
             "A blank line or /send submits. /hint /skip /repeat /redo /done. Ctrl-C leaves; "
@@ -330,6 +345,8 @@ def _finish(
         from app.prompting import talk_over
 
         talk_over(report)
+    if used := used_words(services.interviews.standing(interview).spending):
+        print(used, file=sys.stderr)
     print(f"Kept as {interview}. Read it again: spar review {interview}", file=sys.stderr)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from agent.errors import InputError
 from app.services import open_services
 from app.terminals import out_console
 from app.times import clock
+from knowledge.fusion import UNRELATED_BELOW
 from knowledge.types import CorpusChoice, Passage
 
 
@@ -28,6 +30,8 @@ def search(
         if not (query or "").strip():
             raise InputError("The query is empty.")
         found = library.search(query or "", k=k, corpus=corpus)
+        if found and found[0].score < UNRELATED_BELOW and not as_json:
+            print("Nothing fits well; these come nearest.", file=sys.stderr)
         groups = [] if as_json else library.opened().joined(found)
     if as_json:
         print(json.dumps([h.as_row() for h in found], ensure_ascii=False, indent=1))

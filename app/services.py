@@ -24,6 +24,7 @@ from agent.service import Interviews
 from agent.settings import Settings, load_settings, quiet_tracing
 from agent.store import Store
 from agent.transcript import Transcript, read_transcript
+from app.engines import OPENAI, ModelSource, default_engine
 from knowledge.encoder import Encoder, MiniLMEncoder
 from knowledge.types import CorpusChoice, Hit
 
@@ -74,6 +75,7 @@ class Services:
     encoder: Encoder
     library: LazyLibrary
     interviews: Interviews = field(repr=False)
+    engines: ModelSource
 
     def report(self, interview: str, document: dict[str, Any] | None = None) -> Report:
         """The review of a graded interview, with its latest grade or the one given."""
@@ -115,6 +117,8 @@ class Services:
                 self.library.opened()
             except KnowledgeError:
                 return  # whoever needs it gets the error, with its reason
+            if default_engine(self.settings) == OPENAI:
+                self.engines.preload()
 
         threading.Thread(target=load, daemon=True, name="spar-warm").start()
 
@@ -143,8 +147,9 @@ def open_services(settings: Settings | None = None) -> Services:
     store = Store.open(settings.database)
     library = LazyLibrary(settings, encoder)
     cases = case_book(settings)
-    interviews = Interviews(store, encoder, LibraryGrounding(library), cases=cases)
-    return Services(settings, store, encoder, library, interviews)
+    engines = ModelSource(settings)
+    interviews = Interviews(store, encoder, LibraryGrounding(library), cases=cases, model=engines)
+    return Services(settings, store, encoder, library, interviews, engines)
 
 
 @cache

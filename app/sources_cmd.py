@@ -61,12 +61,17 @@ def list_sources(*, as_json: bool) -> None:
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False)
-    for name in ("id", "title", "episode", "kind", "words", "passages"):
+    for name in ("id", "title", "episode", "kind", "words", "passages", ""):
         table.add_column(name, overflow="fold")
     for r in records:
         cells = (r.id, r.title, r.episode or "", r.kind, f"{r.words:,}", str(r.passages))
-        table.add_row(*(Text(c) for c in cells))
+        table.add_row(*(Text(c) for c in cells), "stale" if r.stale is not None else "")
     out_console().print(table)
+    if any(r.stale is not None for r in records):
+        print(
+            "stale: passages of an earlier version of the file; spar sources show ID says why.",
+            file=sys.stderr,
+        )
 
 
 def show_source(source_id: str, *, as_json: bool) -> None:
@@ -85,8 +90,8 @@ def show_source(source_id: str, *, as_json: bool) -> None:
     episode = f", {record.episode}" if record.episode else ""
     console.print(Text(f"{record.title}{episode}", style="bold"))
     console.print(Text(f"{record.kind}, {record.words:,} words, from {record.path}"))
-    for warning in record.warnings:
-        console.print(Text(warning))
+    for remark in record.remarks:
+        console.print(Text(remark))
     section: str | None = None
     for passage in passages:
         if passage.section and passage.section != section:

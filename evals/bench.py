@@ -23,6 +23,7 @@ import numpy as np
 from agent.grounding import LibraryGrounding
 from agent.service import Interviews, Setup
 from agent.store import Store
+from evals.bench_model import model_turns
 from knowledge.encoder import MiniLMEncoder, Vectors
 from knowledge.library import Library
 from knowledge.types import Passage
@@ -50,7 +51,7 @@ ANSWER: Final = (
 def main() -> None:
     """Run every benchmark and print the table."""
     print("| what | p50 | max | target |\n|---|---|---|---|")
-    for part in (startup, turns, retrieval, storage, ingestion):
+    for part in (startup, turns, model_turns, retrieval, storage, ingestion):
         for row in part():
             print("| " + " | ".join(row) + " |", flush=True)
 

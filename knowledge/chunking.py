@@ -1,7 +1,12 @@
-"""Cutting a document into passages: whole turns, a question with its answer, chapters apart."""
+"""Cutting a document into passages: whole turns, a question with its answer, chapters apart.
+
+Where nobody is named as speaking, as in subtitles, a passage is also bounded by time, so that its
+start is near to whatever is found in it.
+"""
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -11,6 +16,7 @@ from itertools import groupby, pairwise
 from knowledge.documents import Document, Turn
 
 TARGET_WORDS = 220
+TARGET_SECONDS = 90.0
 SHORT_WORDS = 30
 QUESTION_WORDS = 80
 _SENTENCE = re.compile(r"(?:(?<=[.!?])|(?<=[.!?][\"')\]]))\s+(?=[\"'(\[]?[A-Z0-9])")
@@ -51,16 +57,18 @@ def chunks(document: Document, target: int = TARGET_WORDS) -> list[Chunk]:
     """The document's chunks in order; every word of it is in exactly one of them."""
     found: list[Chunk] = []
     turns = list(_with_ends(document.turns))
+    seconds = math.inf if document.speakers else TARGET_SECONDS
     for _, chapter in groupby(turns, key=lambda pair: pair[0].section):
-        found.extend(_packed(_pieces(list(chapter), target), target))
+        found.extend(_packed(_pieces(list(chapter), target), target, seconds))
     return found
 
 
 def _with_ends(turns: Sequence[Turn]) -> Iterator[tuple[Turn, float | None]]:
-    """Each turn with the time at which the next one starts."""
+    """Each turn with the time at which it ends, or the next one starts."""
     for turn, after in pairwise([*turns, Turn("")]):
-        later = after.start is not None and turn.start is not None and after.start >= turn.start
-        yield turn, after.start if later else None
+        ends = [e for e in (turn.end, after.start) if e is not None]
+        later = [e for e in ends if turn.start is not None and e >= turn.start]
+        yield turn, min(later, default=None)
 
 
 def _pieces(
@@ -120,10 +128,15 @@ def _even(sentences: Sequence[str], words: int, target: int) -> list[str]:
     return [" ".join(piece) for piece in pieces]
 
 
-def _packed(turns: Sequence[tuple[Turn, float | None]], target: int) -> Iterator[Chunk]:
+def _packed(
+    turns: Sequence[tuple[Turn, float | None]], target: int, seconds: float
+) -> Iterator[Chunk]:
     """Whole turns up to the target; a question at the end moves on to its answer."""
     kept: list[tuple[Turn, float | None]] = []
     for turn, end in turns:
+        if kept and _lasts(kept[0][0], turn, end) > seconds:
+            yield _chunk(kept)
+            kept = []
         words = sum(t.words for t, _ in kept)
         if kept and words + turn.words > target and words > SHORT_WORDS:
             asked = _asked(kept, turn)
@@ -136,6 +149,12 @@ def _packed(turns: Sequence[tuple[Turn, float | None]], target: int) -> Iterator
         kept.append((turn, end))
     if kept:
         yield _chunk(kept)
+
+
+def _lasts(first: Turn, last: Turn, end: float | None) -> float:
+    """Seconds from the start of one turn to the end of another, as far as they are known."""
+    until = end if end is not None else last.start
+    return until - first.start if until is not None and first.start is not None else 0.0
 
 
 def _asked(

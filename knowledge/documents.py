@@ -18,7 +18,8 @@ class UnreadableError(KnowledgeError):
 class Turn:
     """A stretch of one speaker, or a paragraph where nobody speaks.
 
-    ``start`` is in seconds; ``approximate`` marks one that was inherited or estimated.
+    ``start`` is in seconds; ``approximate`` marks one that was inherited or estimated. ``end`` is
+    known where the file tells it.
     """
 
     text: str
@@ -26,6 +27,7 @@ class Turn:
     start: float | None = None
     approximate: bool = False
     section: str | None = None
+    end: float | None = None
 
     @property
     def words(self) -> int:

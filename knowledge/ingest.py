@@ -2,8 +2,9 @@
 
 A file is known by its path and by its content. What did not change is not read again; a changed
 file replaces its passages in one step; the same content under another name is taken once. A file
-that cannot be used is reported with its reason and never stops the rest. Killed at any moment, the
-same call goes on where it stopped and ends at the same index.
+that cannot be used is reported with its reason and never stops the rest; where an earlier version
+of it was taken in, that one is kept and marked as stale. Killed at any moment, the same call goes
+on where it stopped and ends at the same index.
 """
 
 from __future__ import annotations
@@ -39,9 +40,14 @@ _MAX_PASSAGE_CHARS = 20_000
 Outcome = Literal["added", "replaced", "unchanged", "skipped"]
 
 
+class _DoubleError(UnreadableError):
+    """Another source holds what this file holds."""
+
+
 @dataclass(frozen=True)
 class FileReport:
-    """What became of one file; ``reason`` says why it was skipped."""
+    """What became of one file; ``reason`` says why it was skipped. One that was skipped names a
+    source only where passages of its earlier version are kept."""
 
     path: str
     outcome: Outcome
@@ -93,10 +99,8 @@ def ingest(
         on_progress(Progress(number, len(files), done, total, name))
         try:
             made = _take(library, encoder, path, known)
-        except UnreadableError as error:
-            made = FileReport(name, "skipped", reason=str(error))
-        except OSError as error:
-            made = FileReport(name, "skipped", reason=f"cannot be read ({error.strerror})")
+        except (UnreadableError, OSError) as error:
+            made = _left_out(library, path, known, error)
         report.files.append(made)
         done += size
     on_progress(Progress(len(files), len(files), done, total, ""))
@@ -161,6 +165,8 @@ def _take(
     source_id = source_id_of(path)
     before = known.get(source_id)
     if before is not None and before.content_hash == content:
+        if before.stale is not None:
+            library.mark_stale(before, None)
         return FileReport(
             str(path), "unchanged", source_id, before.title, before.words, before.passages
         )
@@ -169,7 +175,7 @@ def _take(
             if not Path(other.path).exists():  # the file was moved
                 library.remove_source(known.pop(other.id).id)
                 continue
-            raise UnreadableError(f"the same content as {other.path}")
+            raise _DoubleError(f"the same content as {other.path}")
     document = read_document(path, data, beside_episodes=_beside_episodes(path))
     sketch = _sketch(document)
     warnings = list(document.warnings)
@@ -177,7 +183,7 @@ def _take(
     own = guest_speaks(document)
     if double is not None:
         if not own or double.guest_speaks:
-            raise UnreadableError(f"the same words as {double.path} ({double.title})")
+            raise _DoubleError(f"the same words as {double.path} ({double.title})")
         warnings.append(f"{double.path} holds the same words; it was taken out.")
     passages = passages_of(document, source_id)
     record = SourceRecord(
@@ -210,6 +216,35 @@ def _take(
         document.words,
         len(passages),
         warnings=tuple(warnings),
+    )
+
+
+def _left_out(
+    library: Library,
+    path: Path,
+    known: dict[str, SourceRecord],
+    error: UnreadableError | OSError,
+) -> FileReport:
+    """A file that cannot be used; the earlier version of it that could is kept and marked."""
+    name = _printable(path)
+    before = known.get(source_id_of(path)) if name == str(path) else None
+    why = f"cannot be read ({error.strerror})" if isinstance(error, OSError) else str(error)
+    if before is None:
+        return FileReport(name, "skipped", reason=why)
+    if isinstance(error, OSError):
+        why = f"cannot be read any more ({error.strerror})"
+    elif not isinstance(error, _DoubleError):
+        why = f"{why}, so it cannot be read any more"
+    if before.stale != why:
+        library.mark_stale(before, why)
+    return FileReport(
+        name,
+        "skipped",
+        before.id,
+        before.title,
+        before.words,
+        before.passages,
+        f"{why}; the passages of its earlier version are kept",
     )
 
 

@@ -185,6 +185,11 @@ class Library:
             gone = self._store.replace_source(source, passages, vectors, self._encoder.fingerprint)
             self._apply([Entry(passage=passage) for passage in passages], vectors, gone)
 
+    def mark_stale(self, source: SourceRecord, reason: str | None) -> None:
+        """Note why a user source's file can no longer be taken in, or (None) that it can."""
+        with self._exclusive():
+            self._store.mark_stale(source, reason)
+
     def sources(self) -> list[SourceRecord]:
         """The user's sources, by id."""
         return self._store.sources()

@@ -81,6 +81,18 @@ class PassageStore:
             _bump(db, "content")
         return sorted(set(before) - {p.id for p in passages})
 
+    def mark_stale(self, source: SourceRecord, reason: str | None) -> None:
+        """Note why a source's file can no longer be taken in, or that it can; nothing where the
+        source was removed or replaced in the meantime."""
+        with self._transaction() as db:
+            row = db.execute("SELECT body FROM source WHERE id = ?", (source.id,)).fetchone()
+            kept = SourceRecord.model_validate_json(row[0]) if row is not None else None
+            if kept is not None and kept.content_hash == source.content_hash:
+                marked = kept.model_copy(update={"stale": reason})
+                db.execute(
+                    "UPDATE source SET body = ? WHERE id = ?", (marked.model_dump_json(), source.id)
+                )
+
     def sources(self) -> list[SourceRecord]:
         """Every ingested file, by id."""
         with self._transaction() as db:

@@ -44,7 +44,9 @@ class Passage(BaseModel):
 class SourceRecord(BaseModel):
     """One ingested file. ``content_hash`` is of its bytes, ``sketch`` of what is said in it;
     ``words`` and ``passages`` count what was kept, ``added`` is an ISO time. ``guest_speaks``
-    says whether a guest whom the file names is among its speakers; null where it names none."""
+    says whether a guest whom the file names is among its speakers; null where it names none.
+    ``stale`` says why the file as it is now could not be taken in, while an earlier version's
+    passages are kept; null where they are of the present one."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -60,7 +62,17 @@ class SourceRecord(BaseModel):
     passages: int
     guest_speaks: bool | None = None
     warnings: tuple[str, ...] = ()
+    stale: str | None = None
     added: str
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """Sentences for whoever reads its passages: that they are of an earlier version, and the
+        warnings."""
+        if self.stale is None:
+            return self.warnings
+        earlier = f"Stale: {self.stale}; these are the passages of its earlier version."
+        return (earlier, *self.warnings)
 
 
 class Hit(BaseModel):

@@ -13,7 +13,12 @@ from hypothesis import settings
 _GUARD_DIR = Path(__file__).parent / "netguard"
 _FOREIGN_PREFIXES = ("OPENAI_", "SPAR_", "LANGSMITH_", "LANGCHAIN_")
 # Told to the test suite itself, not to Spar.
-_KEPT = {"SPAR_REQUIRE_BROWSER", "SPAR_SCREENSHOTS"}
+_KEPT = {
+    "SPAR_REQUIRE_BROWSER",
+    "SPAR_SCREENSHOTS",
+    "SPAR_TEST_MODEL",
+    "SPAR_TEST_MODEL_URL",
+}
 
 _FIXED = {
     "SPAR_ENV_FILE": "",  # a developer's .env is not read

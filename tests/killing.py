@@ -32,11 +32,13 @@ from agent.hygiene import Heard
 from agent.noting import note_answer
 from agent.playbook import kept_playbook
 from agent.records import GradeRecord, InterviewRecord, Source, TurnRecord
-from agent.service import Interviews, Setup, Standing, transcript_of
+from agent.rows import transcript_of
+from agent.service import Interviews, Setup, Standing
 from agent.settings import Settings
 from agent.store import Store
 from agent.transcript import Transcript
 from agent.types import Criterion
+from app.engines import ModelSource
 from app.export import terminal as _terminal  # noqa: F401 - imported once, before forking
 from app.interviewing import Conversation, Line
 from app.services import LazyLibrary, Services
@@ -155,6 +157,12 @@ class MortalGrounding:
         with self.fate.around("source"):
             return Source(id=f"note-{criterion.id}", text=question, title="Notes")
 
+    def behind(self, criterion: Criterion, shown: Collection[str]) -> Source | None:
+        return self.source(criterion, criterion.statement, shown)
+
+    def prepare(self, criteria: Sequence[Criterion]) -> None:
+        """Nothing to look up."""
+
 
 class Recording:
     """The real encoder, remembering what it was asked."""
@@ -231,7 +239,9 @@ def take_part(folder: Path, encoder: Encoder, fate: Fate, life: str) -> dict[str
         store, encoder, MortalGrounding(fate), clock(), lambda: f"{life}{next(numbers)}"
     )
     settings = Settings()
-    services = Services(settings, store, encoder, LazyLibrary(settings, encoder), interviews)
+    library = LazyLibrary(settings, encoder)
+    engines = ModelSource(settings)
+    services = Services(settings, store, encoder, library, interviews, engines)
     printed = io.StringIO()
     candidate = Script(printed)
     with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(io.StringIO()):

@@ -8,8 +8,10 @@ from agent.emphasis import MAX_JOB_CHARS
 from agent.records import Kind
 from agent.scale import LEVELS, ROLE_NAMES, STYLES, TECHNICAL
 from agent.service import FIRST_CASE, Setup
+from app.engines import OFFLINE, OPENAI, default_engine
+from app.ui.engine import choice, engine_words
 from app.ui.frame import PRACTICE, REVIEW, SAMPLE, go, services
-from app.ui.text import escape, facts_of, name
+from app.ui.text import escape, facts_of, name, plain
 
 LENGTHS = {
     12: "12 minutes: sketch the design, then two deep dives",
@@ -44,15 +46,20 @@ def show() -> None:
     )
     with st.container(horizontal=True, key="choices"):
         if st.button("Start 12 minutes", type="primary", key="start"):
-            _start(Setup(case_id=FIRST_CASE, level="senior", minutes=12))
+            engine = default_engine(services().engines.settings)
+            _start(Setup(case_id=FIRST_CASE, level="senior", minutes=12, engine=engine))
         if st.button("Read a graded interview", key="sample"):
             go(REVIEW, SAMPLE)
-    st.caption(
-        "Fraud at checkout, senior level. Offline engine: no key, nothing leaves this machine."
-    )
+    st.caption(plain(f"Fraud at checkout, senior level. {_engine_line()}"))
     _unfinished()
     with st.expander("Other cases, lengths and levels", key="other"):
         _form()
+
+
+def _engine_line() -> str:
+    if default_engine(services().engines.settings) == OFFLINE:
+        return "Offline engine: no key, nothing leaves this machine."
+    return f"{engine_words(OPENAI)} and grades; what you type is sent there."
 
 
 def _unfinished() -> None:
@@ -110,6 +117,7 @@ def _form() -> None:
         key="role",
         help="Shifts minutes and questions between stages; never scores.",
     )
+    engine = choice()
     seed = st.number_input(
         "Seed",
         min_value=0,
@@ -133,6 +141,7 @@ def _form() -> None:
                 seed=int(seed) if seed is not None else None,
                 role=next((r for r in ROLE_NAMES if r == role), None),
                 job=job or None,
+                engine=engine,
             )
         )
 

@@ -12,7 +12,8 @@ from agent.records import TurnRecord
 from agent.scale import TECHNICAL
 from agent.service import Standing
 from app.times import clock
-from app.ui import answering, drafting
+from app.ui import answering, drafting, engine
+from app.ui.engine import engine_words
 from app.ui.frame import (
     PRACTICE,
     REVIEW,
@@ -69,7 +70,7 @@ def _head(standing: Standing) -> None:
     record = standing.record
     st.title(plain(record.title))
     again = " Second attempt from an earlier question." if record.parent else ""
-    st.caption(f"{plain(facts_of(record))}. Offline engine.{again}")
+    st.caption(f"{plain(facts_of(record))}. {plain(engine_words(record.engine))}.{again}")
     if record.level == "mid" and record.kind == "case":
         _rail(standing)
 
@@ -88,6 +89,8 @@ def _rail(standing: Standing) -> None:
 def _turn(turn: TurnRecord, *, answered: bool) -> None:
     if turn.speaker == "interviewer":
         st.html(_said("Interviewer", turn.text))
+        if turn.fallback_reason:
+            st.caption(plain(f"Offline engine here: {turn.fallback_reason}"))
         if answered:
             _sources(turn)
     elif turn.act == "answer":
@@ -277,8 +280,9 @@ def _redo(standing: Standing) -> None:
 
 
 def _side(standing: Standing) -> None:
-    """Where the time went, stage by stage."""
+    """Where the time went, stage by stage; who interviews and what it has cost."""
     with st.sidebar:
+        engine.side(standing)
         st.subheader("Time by stage")
         rows = "".join(
             f"<tr><td>{name(stage)}</td><td>{clock(spent)}</td></tr>"

@@ -9,7 +9,7 @@ import streamlit as st
 
 from agent.grounding import source_of
 from app.ui.frame import services
-from app.ui.text import escape, source_link
+from app.ui.text import escape, plain, source_link
 from knowledge.types import Passage, SourceRecord
 
 SHOWN = 40
@@ -41,9 +41,9 @@ def show() -> None:
 
 def _own(record: SourceRecord, passages: Sequence[Passage]) -> None:
     episode = f"{record.episode}, " if record.episode else ""
-    st.caption(f"{episode}{record.kind}, {record.words:,} words, from {record.path}")
-    for warning in record.warnings:
-        st.caption(warning)
+    st.caption(plain(f"{episode}{record.kind}, {record.words:,} words, from {record.path}"))
+    for remark in record.remarks:
+        st.caption(plain(remark))
     pages = -(-len(passages) // SHOWN)
     page = 1
     if pages > 1:

@@ -21,7 +21,7 @@ from app.export.parts import (
     words,
 )
 from app.times import clock
-from app.ui import dimension, rating, said
+from app.ui import dimension, grades, rating, said
 from app.ui.chart import chart, describe
 from app.ui.frame import (
     HOME,
@@ -48,7 +48,9 @@ def show() -> None:
     elif _to_rate(interview):
         rating.show(interview, {d.dimension: d.about for d in load_rubric().dimensions})
     else:
-        _report(services().report(interview), interview)
+        grade = grades.chosen(interview)
+        _report(services().report(interview, grade.document), interview)
+        grades.others(interview, grade)
 
 
 def _to_rate(interview: str) -> bool:

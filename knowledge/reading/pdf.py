@@ -15,9 +15,9 @@ _BLANK_LINES = re.compile(r"\n\s*\n")
 
 
 def read(path: Path, data: bytes) -> Document:
-    """The paragraphs of every page; the page is the section."""
+    """The paragraphs of every page; the page is the section. A file that is encrypted only to keep
+    people from printing it has an empty password."""
     import pypdf
-    from pypdf.errors import DependencyError
 
     logging.getLogger("pypdf").setLevel(logging.ERROR)
     try:
@@ -30,8 +30,6 @@ def read(path: Path, data: bytes) -> Document:
         named = reader.metadata.title if reader.metadata is not None else None
     except UnreadableError:
         raise
-    except DependencyError as error:
-        raise UnreadableError("it is encrypted in a way that Spar cannot read (AES)") from error
     except Exception as error:  # pypdf raises many kinds for broken files
         raise UnreadableError(f"it is no readable PDF ({type(error).__name__})") from error
     turns = [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -47,6 +47,12 @@ class OneSource:
         if "note-1" in shown:
             return None
         return Source(id="note-1", text="A claim.", title="A note")
+
+    def behind(self, criterion: Criterion, shown: Collection[str]) -> Source | None:
+        return self.source(criterion, criterion.statement, shown)
+
+    def prepare(self, criteria: Sequence[Criterion]) -> None:
+        """Nothing to look up."""
 
 
 Reply = Callable[[TurnRecord], str]

@@ -6,13 +6,14 @@ import json
 import shutil
 
 import pytest
+import yaml
 
 from agent.authoring import check_case
 from agent.casebook import KINDS, PORTFOLIO, VECTORS, CaseBook, packaged
-from agent.content import CASES, case_ids
+from agent.content import CASES, case_ids, case_stamp
 from agent.errors import ContentError, InputError
 from agent.levels import PARTIAL_CREDIT
-from agent.playbook import Playbook, playbook_for
+from agent.playbook import Playbook, kept_playbook, playbook_for
 from agent.preview import try_answers
 from agent.prototypes import load_vectors, phrases_of_case, save_vectors
 from agent.scale import LEVELS, TECHNICAL
@@ -20,7 +21,7 @@ from agent.service import Interviews, Setup
 from agent.template import write_template
 from agent.transcript import read_transcript
 from knowledge.corpus import load_entries
-from tests.agent.support import Clock, Ids, Scripted, play
+from tests.agent.support import Clock, Ids, Scripted, play, say, start
 
 MISSING = pytest.mark.skipif(
     not (KINDS / PORTFOLIO / "case.yaml").is_file(), reason="no portfolio content in the package"
@@ -140,6 +141,185 @@ def test_a_transcript_of_ones_own_case_is_read_by_it(own, encoder):
     assert mine.case is not None
     assert mine.case.id == "my-case"
     assert playbook_for(read, encoder).case is None
+
+
+# Edited while Spar runs
+
+
+def edit(file, old, new):
+    text = file.read_text(encoding="utf-8")
+    assert old in text
+    file.write_text(text.replace(old, new), encoding="utf-8")
+
+
+def test_an_edited_case_shows_at_the_next_use(own, encoder):
+    folder = own.own / "my-case"
+    before = own.load("my-case")
+    assert own.load("my-case") is before
+    kept = kept_playbook("my-case", "usual", None, encoder, own)
+    assert kept_playbook("my-case", "usual", None, encoder, own) is kept
+
+    edit(folder / "case.yaml", "title: My case", "title: Your case")
+    assert own.load("my-case").title == "Your case"
+    edit(folder / "facts.yaml", "About a million requests a day.", "About two million.")
+    edit(folder / "stages.yaml", "Write here what", "Tell us what")
+    (folder / "criteria" / "operations.yaml").unlink()
+    after = kept_playbook("my-case", "usual", None, encoder, own)
+    assert after.facts.say("volume") == "About two million."
+    assert after.case is not None
+    assert all((s.strong_answer or "").startswith("Tell us what") for s in after.case.stages)
+    gone = {c.id for c in before.criteria if c.asked_in == "operations"}
+    assert gone
+    assert {c.id for c in kept.criteria} >= gone
+    assert not {c.id for c in after.criteria} & gone
+    # Untouched again, it is kept again; gone, it is none at once.
+    assert kept_playbook("my-case", "usual", None, encoder, own) is after
+    shutil.rmtree(folder)
+    assert kept_playbook("my-case", "usual", None, encoder, own).case is None
+
+
+def test_an_edit_that_leaves_the_size_shows_too(own):
+    edit(own.own / "my-case" / "case.yaml", "title: My case", "title: My cafe")
+    first = own.load("my-case").title
+    edit(own.own / "my-case" / "case.yaml", "title: My cafe", "title: My cave")
+    assert (first, own.load("my-case").title) == ("My cafe", "My cave")
+
+
+def test_a_case_that_is_broken_and_mended_is_read_again(own, encoder):
+    file = own.own / "my-case" / "facts.yaml"
+    text = file.read_text(encoding="utf-8")
+    before = kept_playbook("my-case", "usual", None, encoder, own).case
+    file.write_text("- id: [", encoding="utf-8")
+    for read in (own.load, lambda i: kept_playbook(i, "usual", None, encoder, own)):
+        with pytest.raises(ContentError, match=r"my-case/facts\.yaml: is not valid YAML"):
+            read("my-case")
+    file.write_text(text, encoding="utf-8")
+    assert kept_playbook("my-case", "usual", None, encoder, own).case == before
+
+
+def test_files_that_an_editor_hides_are_no_criteria(own):
+    criteria = own.own / "my-case" / "criteria"
+    before = own.load("my-case")
+    (criteria / ".#data.yaml").symlink_to("somebody@somewhere.1234")
+    (criteria / "._data.yaml").write_bytes(b"\x00\x05\x16\x07")
+    assert own.load("my-case") is before
+    assert check_case(own.own / "my-case", SOURCES) == []
+
+
+def test_a_packaged_case_is_read_once_and_not_looked_at_again(own):
+    assert case_stamp(CASES / FRAUD) == ()
+    assert own.stamp(FRAUD) == ()
+    assert own.load(FRAUD) is own.load(FRAUD) is packaged().load(FRAUD)
+    names = [name.rpartition("/")[2] for name, _, _ in own.stamp("my-case")]
+    assert names[:3] == ["case.yaml", "facts.yaml", "stages.yaml"]
+    assert len(names) == 3 + len(TECHNICAL)
+
+
+def test_a_table_that_was_written_again_is_read_again(own, encoder):
+    path = own.vectors("my-case")
+    assert load_vectors(path) == {}
+    save_vectors(path, ["one phrase"], encoder)
+    assert len(load_vectors(path)) == 1
+    assert load_vectors(path) is load_vectors(path)
+    save_vectors(path, ["one phrase", "another one"], encoder)
+    assert len(load_vectors(path)) == 2
+    assert [p.name for p in own.own.glob(".*")] == [path.name]
+
+
+@pytest.fixture
+def under_way(store, encoder, tmp_path):
+    """The fraud case as one's own and an interview on it, with errors and both sides of a
+    contradiction said; the service, the interview, the case's folder and the last turn's state."""
+
+    def begin(answer, **setup):
+        root = tmp_path / "cases"
+        folder = root / "my-fraud"
+        shutil.copytree(CASES / FRAUD, folder)
+        edit(folder / "case.yaml", f"id: {FRAUD}", "id: my-fraud")
+        book = CaseBook(root)
+        shutil.copy(VECTORS / f"{FRAUD}.npz", book.vectors("my-fraud"))
+        service = Interviews(store, encoder, now=Clock(), new_id=Ids(), cases=book)
+        record = start(service, Setup(case_id="my-fraud", seed=3, **setup))
+        say(service, record.id, "Let us start.")
+        row = say(service, record.id, answer)
+        return service, record.id, folder, row.snapshot
+
+    return begin
+
+
+WRONG = ("metrics.accuracy-headline", "metrics.default-half-cut", "validation.random-split")
+APART = "contradiction.random-split-with-adversaries"
+
+
+def said_of(*names):
+    """What makes these errors, a sentence each; of a contradiction both sides."""
+    by_id = {c.id: c for c in packaged().load(FRAUD).criteria}
+    texts = []
+    for name in names:
+        sides = by_id[name].contradiction
+        texts += [by_id[name].meets[0]] if sides is None else [sides.first[0], sides.second[0]]
+    return " ".join(f"{text[0].upper()}{text[1:].rstrip('.')}." for text in texts)
+
+
+def keep_only(folder, wanted):
+    """Leave only those rows of the criteria that are wanted, and no twist (it names some)."""
+    for file in (folder / "criteria").glob("*.yaml"):
+        rows = yaml.safe_load(file.read_text(encoding="utf-8"))
+        file.write_text(yaml.safe_dump([r for r in rows if wanted(r)]), encoding="utf-8")
+    head = yaml.safe_load((folder / "case.yaml").read_text(encoding="utf-8"))
+    (folder / "case.yaml").write_text(yaml.safe_dump(head | {"twists": []}), encoding="utf-8")
+
+
+def to_the_end(service, interview):
+    """The turns that follow, to the grade."""
+    rows = [say(service, interview, "I would think about it a little.")]
+    while rows[-1].speaker == "interviewer" and len(rows) < 60:
+        rows.append(say(service, interview, "I would think about it a little."))
+    assert service.store.interview(interview).status == "graded"
+    assert service.grade(interview).document["scores"]
+    return rows
+
+
+@pytest.mark.parametrize(("minutes", "level"), [(12, "senior"), (25, "mid"), (45, "staff")])
+def test_an_interview_goes_on_without_the_errors_its_case_no_longer_has(under_way, minutes, level):
+    answer = f"{DELAY} {said_of(*WRONG, APART)}"
+    service, interview, folder, state = under_way(answer, minutes=minutes, level=level)
+    left = set(state["errors"]) - set(state.get("challenged", []))
+    assert len(left & set(WRONG)) >= 2
+    assert {f"{APART}#first", f"{APART}#second"} <= set(state["sides"])
+    assert state["met"]
+    keep_only(folder, lambda row: row.get("polarity") != "negative")
+    rows = to_the_end(service, interview)
+    assert not {row.target for row in rows} & {*WRONG, APART}
+
+
+def test_an_interview_goes_on_whatever_is_left_of_its_case(under_way):
+    """Facts, variants, twists and most criteria gone; then the whole case."""
+    answer = f"{DELAY} {said_of(*WRONG, APART)}"
+    service, interview, folder, _ = under_way(answer, minutes=45, level="mid")
+    head = yaml.safe_load((folder / "case.yaml").read_text(encoding="utf-8"))
+    head |= {"variants": [{"id": "other", "title": "Another"}]}
+    (folder / "case.yaml").write_text(yaml.safe_dump(head), encoding="utf-8")
+    (folder / "facts.yaml").write_text("[]", encoding="utf-8")
+    keep_only(folder, lambda row: row["id"] == "data.label-definition")
+    assert say(service, interview, "How many reviewers do we have?").speaker == "interviewer"
+    assert say(service, interview, act="hint").move == "hint"
+    shutil.rmtree(folder)
+    assert say(service, interview, act="hint").move == "hint"
+    to_the_end(service, interview)
+
+
+def test_an_interview_waits_for_a_case_that_is_being_mended(under_way):
+    service, interview, folder, _ = under_way(DELAY, minutes=25, level="mid")
+    seq = service.standing(interview).question_seq
+    text = (folder / "facts.yaml").read_text(encoding="utf-8")
+    (folder / "facts.yaml").write_text("- id: [", encoding="utf-8")
+    service.accept(interview, seq, "The label is the chargeback.")
+    with pytest.raises(ContentError, match=r"facts\.yaml: is not valid YAML"):
+        list(service.advance(interview))
+    (folder / "facts.yaml").write_text(text, encoding="utf-8")
+    assert "".join(service.advance(interview))
+    to_the_end(service, interview)
 
 
 # The template

@@ -15,7 +15,7 @@ from langgraph.runtime import Runtime
 from langgraph.types import Command
 
 from agent import graph as graph_module
-from agent import nodes, speaking
+from agent import nodes
 from agent.errors import ConflictError, StoreError
 from agent.evidence import units_of
 from agent.graph import build_graph
@@ -27,6 +27,7 @@ from agent.records import TurnRecord
 from agent.scale import LEVELS, STYLES, Level, Style
 from agent.service import Setup
 from agent.state import VERSION, new_state, restore, snapshot
+from agent.turns import commit
 from agent.wording import MAX_QUOTE_WORDS, phrases
 from tests.agent.support import BANK, DATA, OneSource, Scripted, play, say, spoken, start
 
@@ -35,11 +36,12 @@ ASKING = ("probe", "challenge", "ask", "reply", "move_on", "twist", "wrap_up")
 
 
 def test_topology():
-    """Every speaking node goes through commit to await_answer; route names every move."""
+    """Every speaking node goes through commit to await_answer; consult names every spoken move."""
     drawn = build_graph().compile().get_graph()
     edges = {(e.source, e.target) for e in drawn.edges}
     expected = {(name, "commit") for name in SPEAKING}
-    expected |= {("route", name) for name in get_args(Go)}
+    expected |= {("route", name) for name in ("reply", "consult", "grade")}
+    expected |= {("consult", name) for name in get_args(nodes.Next)}
     expected |= {
         ("__start__", "brief"),
         ("commit", "await_answer"),
@@ -51,7 +53,7 @@ def test_topology():
         ("report", "__end__"),
     }
     assert edges == expected
-    assert {e.source for e in drawn.edges if e.conditional} == {"route"}
+    assert {e.source for e in drawn.edges if e.conditional} == {"route", "consult"}
     mermaid = build_graph().compile().get_graph().draw_mermaid()
     assert all(f"{a}" in mermaid and f"{b}" in mermaid for a, b in expected)
     assert mermaid == build_graph().compile().get_graph().draw_mermaid()
@@ -59,7 +61,7 @@ def test_topology():
 
 def test_every_decision_has_a_node():
     assert set(get_args(Go)) <= set(build_graph().nodes)
-    assert set(get_args(nodes.Next)) == set(get_args(Go))
+    assert {*get_args(nodes.Next), "reply", "grade"} == set(get_args(Go))
 
 
 def runtime(service, record, said):
@@ -85,12 +87,12 @@ def test_commit_writes_once_and_says_what_stands(service):
     second: list[str] = []
     third: list[str] = []
     state = composed(service, record, "One short question?")
-    assert speaking.commit(state, runtime(service, record, first)) == {"pending": {}}
-    speaking.commit(state, runtime(service, record, second))
+    assert commit(state, runtime(service, record, first)) == {"pending": {}, "spoken": {}}
+    commit(state, runtime(service, record, second))
     assert len(service.store.turns(record.id)) == 1
     assert "".join(first) == "".join(second) == "One short question?"
     # Another process wrote the turn in other words: those were said, not these.
-    speaking.commit(composed(service, record, "Mine?"), runtime(service, record, third))
+    commit(composed(service, record, "Mine?"), runtime(service, record, third))
     assert "".join(third) == "One short question?"
     assert [t.text for t in service.store.turns(record.id)] == ["One short question?"]
 
@@ -102,7 +104,7 @@ def test_commit_does_not_write_over_an_answer(service):
     )
     service.store.add_turn(row)
     with pytest.raises(ConflictError):
-        speaking.commit(composed(service, record), runtime(service, record, []))
+        commit(composed(service, record), runtime(service, record, []))
 
 
 def test_waiting_is_all_that_await_answer_does(service):
@@ -154,7 +156,7 @@ def test_note_and_route_write_nothing(service):
     assert noted[0] == noted[1]
     routed = nodes.route(state | noted[0], run)
     assert routed == nodes.route(state | noted[0], run)
-    assert nodes.next_node(state | noted[0] | routed) == "reply"
+    assert nodes.needs_words(state | noted[0] | routed) == "reply"
     assert len(service.store.turns(record.id)) == 2
     with pytest.raises(StoreError, match="Row 7 of this interview is missing"):
         nodes.note(state | {"seq": 7}, run)

@@ -204,7 +204,7 @@ def test_killed_before_the_grade(service, again):
 def test_killed_between_the_grade_and_the_close(service, again):
     record = start(service, SHORT)
     service.accept(record.id, 0, act="done")
-    grade = service.deps(record).grade(record)
+    (grade,) = service.deps(record).grade(record)
     service.store.add_grade(grade)
     other = again()
     "".join(other.advance(record.id))

@@ -24,9 +24,10 @@ from tests.documents import BREWING, KEEPING, PRUNING, episode, pdf
 ROSES = episode("Roses", PRUNING, guests=["rosathorn"], youtube="AAAAAAAAAAA", number=2)
 BEER = episode("Beer", BREWING, guests=["brunomalt"], youtube="BBBBBBBBBBB", number=1)
 FILE_KEYS = "path outcome source_id title words passages reason warnings".split()  # noqa: SIM905
-SOURCE_KEYS = (
-    "id path title kind episode url content_hash words passages guest_speaks warnings added".split()  # noqa: SIM905
-)
+SOURCE_KEYS = [
+    *"id path title kind episode url content_hash words passages".split(),  # noqa: SIM905
+    *("guest_speaks", "warnings", "stale", "added"),
+]
 
 
 def wrote(folder: Path, name: str, content: str | bytes) -> Path:
@@ -288,6 +289,40 @@ def test_a_change_a_removal_and_a_return(within: Run, spar: Spar) -> None:
     assert file.is_file()
     assert within(spar, "ingest", "files").out.startswith("1 added")
     assert listed(within, spar) == {"Bees": bees}
+
+
+def test_a_file_that_cannot_be_read_any_more_is_said_to_be_stale(within: Run, spar: Spar) -> None:
+    file = wrote(spar.cwd / "files", "heap.txt", "Turn the heap in May, and keep it moist.")
+    wrote(spar.cwd / "files", "bees.md", episode("Bees", KEEPING, guests=["beacomb"]))
+    assert within(spar, "ingest", "files").code == 0
+    wrote(spar.cwd / "files", "heap.txt", b"\x00\x01")
+    done = within(spar, "ingest", "files")
+    assert done.out.startswith("0 added, 0 replaced, 1 unchanged, 1 skipped; 0 words in 0 ")
+    why = "it is binary, not text, so it cannot be read any more"
+    assert done.err == f"skipped {file}: {why}; the passages of its earlier version are kept.\n"
+    heap = listed(within, spar)["heap"]
+    row = within(spar, "ingest", file, "--json")
+    assert row.code == 1
+    (told,) = json.loads(row.out)["files"]
+    assert (told["outcome"], told["source_id"], told["passages"]) == ("skipped", heap, 1)
+
+    assert {r["title"]: r["stale"] for r in within(spar, "sources", "--json").json} == {
+        "Bees": None,
+        "heap": why,
+    }
+    shown = within(spar, "sources")
+    assert [line.split()[-1] for line in shown.out.splitlines()[1:]] == ["2", "stale"]
+    assert shown.err == (
+        "stale: passages of an earlier version of the file; spar sources show ID says why.\n"
+    )
+    text = " ".join(within(spar, "sources", "show", heap).out.split())
+    assert f"Stale: {why}; these are the passages of its earlier version. Turn the heap" in text
+    found = within(spar, "search", "turn the heap", "--corpus", "user", "-k", "1", "--json").json
+    assert found[0]["source_id"] == heap
+
+    wrote(spar.cwd / "files", "heap.txt", "Turn the heap in June.")
+    assert within(spar, "ingest", "files").out.startswith("0 added, 1 replaced, 1 unchanged, 0 ")
+    assert "stale" not in within(spar, "sources").out
 
 
 def test_a_file_name_that_is_not_utf8_is_reported(within: Run, spar: Spar) -> None:

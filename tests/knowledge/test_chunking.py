@@ -8,7 +8,14 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from knowledge.chunking import QUESTION_WORDS, SHORT_WORDS, TARGET_WORDS, Chunk, chunks
+from knowledge.chunking import (
+    QUESTION_WORDS,
+    SHORT_WORDS,
+    TARGET_SECONDS,
+    TARGET_WORDS,
+    Chunk,
+    chunks,
+)
 from knowledge.documents import Document, Turn
 from knowledge.ingest import passages_of
 
@@ -144,6 +151,42 @@ def test_who_speaks_most_and_what_is_said():
     assert Chunk((Turn("Right.", "Hanna"), Turn("Yes.", "Rosa"))).question is None
 
 
+def test_what_nobody_is_named_as_saying_is_bounded_by_time():
+    """A turn every half a minute: three of them make a minute and a half."""
+    turns = [Turn(talk(20, f"t{n}x"), start=30.0 * n) for n in range(8)]
+    found = chunks(document(*turns))
+    assert [t for chunk in found for t in chunk.turns] == turns
+    assert [(c.turns[0].start, c.end) for c in found] == [(0, 90), (90, 180), (180, None)]
+    # Shortness is no reason to go on for minutes.
+    hello = [Turn("Hello.", start=0.0), Turn(talk(20), start=100.0), Turn("Bye.", start=110.0)]
+    assert sizes(chunks(document(*hello))) == [[1], [20, 1]]
+    # Words still bound it where they come faster.
+    fast = [Turn(talk(60, f"t{n}x"), start=10.0 * n) for n in range(5)]
+    assert sizes(chunks(document(*fast))) == [[60, 60, 60], [60, 60]]
+    # A turn that lasts longer stands alone.
+    slow = [Turn(talk(50, f"t{n}x"), start=200.0 * n) for n in range(3)]
+    assert sizes(chunks(document(*slow))) == [[50], [50], [50]]
+
+
+def test_an_end_that_is_told_counts_up_to_the_next_start():
+    turns = [Turn("One.", start=0.0, end=5.0), Turn("Two.", start=60.0, end=99.0)]
+    assert [(len(c.turns), c.end) for c in chunks(document(*turns))] == [(1, 5.0), (1, 99.0)]
+    turns = [Turn("One.", start=0.0, end=70.0), Turn("Two.", start=60.0, end=50.0)]
+    assert [(len(c.turns), c.end) for c in chunks(document(*turns))] == [(2, None)]
+    # What is long is cut with times within what is told.
+    cut = chunks(document(Turn(talk(360), start=10.0, end=130.0), Turn("Later.", start=500.0)))
+    assert [(c.turns[0].start, c.end) for c in cut] == [(10, 70), (70, 130), (500, None)]
+
+
+def test_turns_with_speakers_and_texts_without_times_are_not_bounded_by_time():
+    named = [Turn(talk(20, f"t{n}x"), "AB"[n % 2], 60.0 * n) for n in range(8)]
+    assert len(chunks(document(*named))) == 1
+    # Nor are those between them that name nobody.
+    some = [Turn(talk(20, f"t{n}x"), "A" if n == 4 else None, 60.0 * n) for n in range(8)]
+    assert len(chunks(document(*some))) == 1
+    assert len(chunks(document(*(Turn(talk(20, f"t{n}x")) for n in range(8))))) == 1
+
+
 def test_nothing_gives_no_chunks():
     assert chunks(document()) == []
 
@@ -219,6 +262,16 @@ def test_estimated_times_never_run_backwards(turns: list[Turn]):
         assert end is None or chunk.turns[-1].start is None or end >= chunk.turns[-1].start
     for (chunk, after), end in zip(pairwise(found), ends, strict=False):
         assert end is None or end == after.turns[0].start, chunk
+
+
+@settings(max_examples=200)
+@given(st.lists(TURNS, max_size=8))
+def test_a_passage_of_several_turns_that_nobody_says_is_short(turns: list[Turn]):
+    nobody = [Turn(t.text, None, t.start, False, t.section) for t in turns]
+    for chunk in chunks(document(*nobody)):
+        first, last = chunk.turns[0].start, chunk.turns[-1].start
+        if len(chunk.turns) > 1 and first is not None and last is not None:
+            assert (chunk.end if chunk.end is not None else last) - first <= TARGET_SECONDS
 
 
 @settings(max_examples=200)

@@ -238,11 +238,94 @@ def test_an_episode_that_becomes_a_copy_of_another(
 ):
     write(folder, a__md=ROSES, b__md=BEER)
     ingest(library, words, [folder])
-    write(folder, b__md=WRONG)
-    assert reasons(ingest(library, words, [folder])) == {
-        "b.md": f"the same words as {folder / 'a.md'} (Roses)"
+    roses = folder / "a.md"
+    for copy, why in (
+        (WRONG, f"the same words as {roses} (Roses)"),
+        (ROSES, f"the same content as {roses}"),
+    ):
+        write(folder, b__md=copy)
+        assert reasons(ingest(library, words, [folder])) == {
+            "b.md": f"{why}; the passages of its earlier version are kept"
+        }
+        assert {r.title: r.stale for r in library.sources()} == {"Beer": why, "Roses": None}
+
+
+def test_a_file_that_cannot_be_read_any_more_keeps_its_passages_and_is_marked(
+    tmp_path: Path, library: Library, words: WordsEncoder, folder: Path
+):
+    write(folder, a__txt="Turn the heap in May.", b__pdf=pdf([["Rake the leaves."]]), c__md=BEES)
+    ingest(library, words, [folder])
+    before = kept(library)
+    hits = library.search("turn the heap", k=9)
+    write(folder, a__txt=b"\x00\x01", b__pdf=locked(pdf([["Rake."]]), "secret"), d__txt=b"\x00")
+    whys = {
+        "a": "it is binary, not text, so it cannot be read any more",
+        "b": "it is protected by a password, so it cannot be read any more",
+        "Bees": None,
     }
-    assert titles(library) == ["Beer", "Roses"]
+    for _ in range(2):
+        report = ingest(library, words, [folder])
+        assert reasons(report) == {
+            "a.txt": f"{whys['a']}; the passages of its earlier version are kept",
+            "b.pdf": f"{whys['b']}; the passages of its earlier version are kept",
+            "d.txt": "it is binary, not text",
+        }
+        first = report.files[0]
+        assert (first.source_id, first.title, first.words, first.passages) == (
+            *(source_id_of(folder / "a.txt"), "a"),
+            *(5, 1),
+        )
+        assert {r.title: r.stale for r in library.sources()} == whys
+        assert library.search("turn the heap", k=9) == hits
+    stale, _, bees = library.sources()
+    assert stale.remarks == (f"Stale: {whys['a']}; these are the passages of its earlier version.",)
+    assert bees.remarks == bees.warnings
+    with Library.from_passages(tmp_path / "data", [], words) as other:
+        assert other.sources() == library.sources()
+
+    # The earlier version is back, or one that can be read.
+    write(folder, a__txt="Turn the heap in May.", b__pdf=pdf([["Burn the leaves."]]))
+    assert outcomes(ingest(library, words, [folder])) == {
+        "a.txt": "unchanged",
+        "b.pdf": "replaced",
+        "c.md": "unchanged",
+        "d.txt": "skipped",
+    }
+    assert [r.stale for r in library.sources()] == [None] * 3
+    after = kept(library)
+    assert after["passages"].keys() == before["passages"].keys()
+    assert after["sources"][0] == before["sources"][0]
+
+
+def test_a_file_that_may_not_be_opened_any_more(
+    library: Library, words: WordsEncoder, folder: Path
+):
+    write(folder, a__txt="Turn the heap in May.")
+    ingest(library, words, [folder])
+
+    def vanish(progress: Progress) -> None:
+        if progress.path:
+            (folder / "a.txt").unlink()
+
+    report = ingest(library, words, [folder], vanish)
+    why = "cannot be read any more (No such file or directory)"
+    assert reasons(report) == {"a.txt": f"{why}; the passages of its earlier version are kept"}
+    assert [r.stale for r in library.sources()] == [why]
+
+
+def test_a_mark_is_not_put_on_what_another_process_changed(
+    library: Library, words: WordsEncoder, folder: Path
+):
+    write(folder, a__txt="Turn the heap in May.")
+    ingest(library, words, [folder])
+    (old,) = library.sources()
+    write(folder, a__txt="Turn the heap in June.")
+    ingest(library, words, [folder])
+    library.mark_stale(old, "it is binary")
+    assert [r.stale for r in library.sources()] == [None]
+    library.remove_source(old.id)
+    library.mark_stale(old, "it is binary")
+    assert library.sources() == []
 
 
 def test_files_that_share_some_words_are_both_kept(
@@ -465,6 +548,28 @@ def test_an_encoder_that_fails_leaves_whole_files_only(
     assert titles(library) == ["Roses"]
     assert len(library.search("anything", k=50)) == 2
     assert outcomes(ingest(library, words, [folder])) == {"a.md": "unchanged", "b.md": "added"}
+
+
+def test_a_short_subtitle_file_has_a_minute_for_each_part(
+    library: Library, words: WordsEncoder, folder: Path
+):
+    """Under 200 words in five minutes: what is quoted lies within a minute and a half."""
+    said = [f"At {at} seconds the gardener waters rose number {at}." for at in range(0, 300, 15)]
+    rows = [
+        f"00:{15 * n // 60:02}:{15 * n % 60:02},000 --> 00:{15 * n // 60:02}:{15 * n % 60 + 14:02}"
+        f",000\n{text}\n"
+        for n, text in enumerate(said)
+    ]
+    write(folder, talk__srt="\n".join(f"{n}\n{row}" for n, row in enumerate(rows, start=1)))
+    ingest(library, words, [folder])
+    (record,) = library.sources()
+    assert (record.kind, record.words) == ("subtitles", 180)
+    passages = library.source_passages(record.id)
+    assert [(p.start, p.end) for p in passages] == [(0, 89), (90, 179), (180, 269), (270, 299)]
+    for at, text in zip(range(0, 300, 15), said, strict=True):
+        (passage,) = [p for p in passages if text in p.text.replace("\n", " ")]
+        assert passage.start is not None
+        assert 0 <= at - passage.start < 90
 
 
 def test_a_very_long_word_is_cut(library: Library, words: WordsEncoder, folder: Path):
