@@ -161,6 +161,16 @@ class Detector:
                 found[target.name] = span
         return found
 
+    def closest(self, units: Sequence[Unit], count: int) -> tuple[str, ...]:
+        """Criteria whose phrasings the units come nearest to, the nearest first."""
+        usable = [u for u in units if u.flag is None]
+        if not usable or not self.targets:
+            return ()
+        best = self._meets.best(self.vectors(usable)).max(axis=0)
+        order = np.argsort(-best, kind="stable")
+        names = [self.targets[i].name for i in order if "#" not in self.targets[i].name]
+        return tuple(names[:count])
+
     def nearest_all(self, units: Sequence[Unit], count: int = 2) -> dict[str, tuple[Span, ...]]:
         """Per criterion the single sentences most like what would meet it, best first."""
         singles = [u for u in units if u.span.first == u.span.last and u.span.words >= 3]

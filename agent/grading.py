@@ -145,11 +145,7 @@ def model_version() -> str:
 
 def rubric_version(playbook: Playbook) -> str:
     """A hash over the criteria that apply, so that a changed case or rubric shows."""
-    digest = hashlib.sha256(playbook.rubric.version.encode())
-    digest.update(playbook.variant.encode())
-    for criterion in playbook.criteria:
-        digest.update(criterion.model_dump_json().encode())
-    return digest.hexdigest()[:12]
+    return playbook.version
 
 
 @dataclass(frozen=True)

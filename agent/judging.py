@@ -14,9 +14,11 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
+
+import re2
 
 from agent.types import Criterion
 
@@ -102,6 +104,48 @@ def packaged_parameters() -> Parameters:
     )
 
 
+class Searches(Protocol):
+    """A compiled pattern."""
+
+    def search(self, text: str) -> object | None:
+        """Something where the pattern stands in the text."""
+        ...
+
+
+def _any_of(patterns: Sequence[str]) -> Searches:
+    """Any of the patterns, whatever the case. RE2 searches long alternations many times faster;
+    what it does not know (looking ahead) is left to ``re``."""
+    joined = "|".join(f"(?:{p})" for p in patterns)
+    options = re2.Options()
+    options.case_sensitive = False
+    options.log_errors = False
+    options.never_capture = True
+    try:
+        return _Fast(re2.compile(joined, options))
+    except re2.error:
+        return re.compile(joined, re.IGNORECASE)
+
+
+class _Fast:
+    """An RE2 pattern; half a surrogate pair, which is no text to RE2, is searched as a mark."""
+
+    def __init__(self, pattern: Searches) -> None:
+        self._pattern = pattern
+
+    def search(self, text: str) -> object | None:
+        """Something where the pattern stands in the text."""
+        try:
+            return self._pattern.search(text)
+        except UnicodeEncodeError:
+            return self._pattern.search(text.encode("utf-8", "replace").decode())
+
+
+@lru_cache(maxsize=4096)
+def _marks(text: str) -> tuple[float, float]:
+    """Whether the words are specific, and whether they are vague."""
+    return float(_SPECIFIC.search(text) is not None), float(_VAGUE.search(text) is not None)
+
+
 class Target:
     """One thing to look for: a criterion, or one side of a contradiction."""
 
@@ -120,10 +164,8 @@ class Target:
         self.meets = tuple(meets)
         self.near = tuple(near)
         self.negative = negative
-        self._groups = tuple(
-            re.compile("|".join(f"(?:{p})" for p in group), re.IGNORECASE) for group in cues
-        )
-        self._any = re.compile("|".join(f"(?:{p})" for g in cues for p in g), re.IGNORECASE)
+        self._groups = tuple(_any_of(group) for group in cues)
+        self._any = _any_of([p for group in cues for p in group])
         self._may_reject = not any(_REJECTS.search(m) for m in meets)
 
     def concepts(self, text: str) -> float:
@@ -160,8 +202,7 @@ class Target:
             statement,
             concepts,
             float(concepts == 1.0),
-            float(_SPECIFIC.search(text) is not None),
-            float(_VAGUE.search(text) is not None),
+            *_marks(text),
         )
 
 

@@ -6,6 +6,7 @@ case criterion that refines a case-independent one replaces it.
 
 from __future__ import annotations
 
+import hashlib
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -87,6 +88,15 @@ class Playbook:
     def detector(self) -> Detector:
         """The reader of answers for these criteria."""
         return Detector(self.criteria, self.encoder, self.phrases)
+
+    @cached_property
+    def version(self) -> str:
+        """A hash over the criteria that apply."""
+        digest = hashlib.sha256(self.rubric.version.encode())
+        digest.update(self.variant.encode())
+        for criterion in self.criteria:
+            digest.update(criterion.model_dump_json().encode())
+        return digest.hexdigest()[:12]
 
     @cached_property
     def secrets(self) -> Secrets:

@@ -12,6 +12,7 @@ import json
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -130,7 +131,7 @@ class Store:
             body = connection.execute(query).scalar()
         if body is None:
             raise NotFoundError(f"There is no interview {interview!r}.")
-        return InterviewRecord.model_validate(_unpack(body))
+        return _interview(body)
 
     def interviews(self) -> list[InterviewRecord]:
         """All interviews, newest first."""
@@ -138,10 +139,7 @@ class Store:
             _interviews.c.created_at.desc(), _interviews.c.id
         )
         with self._read() as connection:
-            return [
-                InterviewRecord.model_validate(_unpack(b))
-                for b in connection.execute(query).scalars()
-            ]
+            return [_interview(b) for b in connection.execute(query).scalars()]
 
     def update_interview(self, record: InterviewRecord) -> None:
         """Replace the record (status, end)."""
@@ -180,9 +178,7 @@ class Store:
             sa.select(_turns.c.body).where(_turns.c.interview == interview).order_by(_turns.c.seq)
         )
         with self._read() as connection:
-            return [
-                TurnRecord.model_validate(_unpack(b)) for b in connection.execute(query).scalars()
-            ]
+            return [_turn(b) for b in connection.execute(query).scalars()]
 
     def turn(self, interview: str, seq: int) -> TurnRecord | None:
         """The row at ``seq``, or None."""
@@ -191,7 +187,7 @@ class Store:
         ).where(_turns.c.interview == interview, _turns.c.seq == seq)
         with self._read() as connection:
             body = connection.execute(query).scalar()
-        return TurnRecord.model_validate(_unpack(body)) if body is not None else None
+        return _turn(body) if body is not None else None
 
     def wordings(self) -> dict[str, int]:
         """How often this owner has seen each authored wording, over all interviews."""
@@ -355,6 +351,17 @@ def _turn_row(turn: TurnRecord) -> dict[str, Any]:
         "wording": turn.wording,
         "body": _pack(turn),
     }
+
+
+@lru_cache(maxsize=1024)
+def _turn(body: bytes) -> TurnRecord:
+    """A row as a value; a turn of an interview reads the same rows several times."""
+    return TurnRecord.model_validate(_unpack(body))
+
+
+@lru_cache(maxsize=64)
+def _interview(body: bytes) -> InterviewRecord:
+    return InterviewRecord.model_validate(_unpack(body))
 
 
 def _pack(value: Any) -> bytes:

@@ -99,14 +99,14 @@ class Spar:
             )
         return Ran(done.returncode, "", done.stderr.decode())
 
-    def start(self, *args: str | Path) -> Started:
+    def start(self, *args: str | Path, **more: str) -> Started:
         """Start it with a pipe that stays open."""
         process = subprocess.Popen(
             [SPAR, *map(str, args)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env=self.environment(),
+            env=self.environment(**more),
             cwd=self.cwd,
         )
         return Started(process)

@@ -15,8 +15,10 @@ import pytest
 
 from agent.records import GradeRecord, InterviewRecord, TurnRecord
 from agent.store import Store
+from tests.brains import Interviewer
 from tests.commands import ROOT, Spar
 from tests.killing import REDO, SCRIPT
+from tests.scripted import ScriptedServer
 
 pytestmark = [pytest.mark.kill, pytest.mark.timeout(600)]
 
@@ -123,3 +125,31 @@ def test_a_killed_terminal_session_resumes_in_a_cold_start(tmp_path: Path, sent:
     assert texts == [s for s in said if not s.startswith("/")][: len(texts)]
     assert len(texts) >= 4
     assert (record.status, len(grades)) == ("graded", 1)
+
+
+def test_killed_while_a_model_speaks(tmp_path: Path) -> None:
+    """Its first sentence stands on the screen, the turn is not kept yet: the answer is, and after a
+    cold start exactly one turn follows it."""
+    spar = Spar(tmp_path / "data", tmp_path)
+    slow = Interviewer(say=lambda n: f"Suppose it is day {n}. Who finds out first?", delay=0.2)
+    with ScriptedServer(slow) as server:
+        model = {"SPAR_MODEL": "scripted", "OPENAI_BASE_URL": server.base_url}
+        started = spar.start("interview", "--seed", "11", "--minutes", "25", **model)
+        shown = started.wait_question()
+        started.send(f"{SCRIPT[2]}\n\n")
+        started.wait_out("Suppose it is day 0", shown)
+        name = started.wait_err(r"Interview (\w+):")[1]
+        started.signal(signal.SIGKILL)
+        assert started.end().code == -signal.SIGKILL
+        _, before, _ = kept(spar, name)
+        assert [(r.speaker[0], r.act) for r in before] == [("i", "say"), ("c", "answer")]
+
+        slow.delay = 0.0
+        resumed = spar("interview", "--resume", name, stdin=f"{SCRIPT[4]}\n\n", **model)
+        assert resumed.code == 0, resumed.err
+    record, after, grades = kept(spar, name)
+    assert after[:2] == before
+    assert [r.seq for r in after] == list(range(len(after)))
+    assert (after[2].engine, after[2].fallback_reason) == ("openai", None)
+    assert [r.text for r in after if r.act == "answer"] == [SCRIPT[2], SCRIPT[4]]
+    assert (record.status, len(grades), grades[0].engine) == ("graded", 1, "openai")
