@@ -67,7 +67,8 @@ def _occasion(
         minutes=(state["clock"] / 60, deps.interview.minutes),
         spoken=state["prefix"],
     )
-    said = conversation(Shelf(rows, state["met"]), count_tokens)
+    told, _ = deps.playbook.facts.texts(state["told"])
+    said = conversation(Shelf(rows, state["met"], told), count_tokens)
     last = next(r for r in reversed(rows) if r.speaker == "candidate")
     guard = _guard(state, deps, rows, choices)
     return Occasion(
@@ -177,7 +178,9 @@ def _after(
             "call": spoken.call.model_dump(mode="json", exclude_defaults=True),
         },
     }
-    return update | _refined(state, deps, spoken.noticed)
+    # What is asked about now is not settled by what was noticed.
+    noticed = {n: s for n, s in spoken.noticed.items() if n != decision.target}
+    return update | _refined(state, deps, noticed)
 
 
 def _refined(state: State, deps: Deps, noticed: Mapping[str, Span]) -> Update:

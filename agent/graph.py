@@ -81,8 +81,16 @@ def resume(deps: Deps, kept: dict[str, Any], seq: int) -> Iterator[str]:
         graph.update_state(config, state, as_node="commit")
         graph.invoke(None, config, context=deps)
         step: Any = Command(resume=seq)
-        for piece in graph.stream(step, config, context=deps, stream_mode="custom"):
-            yield str(piece)
+        # Named, so that it is still open where nobody listens any more: closing it waits for the
+        # node at work, and that one for the model.
+        pieces = graph.stream(step, config, context=deps, stream_mode="custom")
+        try:
+            for piece in pieces:
+                yield str(piece)
+        except GeneratorExit:
+            if deps.voice is not None:
+                deps.voice.stop()
+            raise
     finally:
         if isinstance(saver, InMemorySaver):
             saver.delete_thread(thread)

@@ -45,6 +45,10 @@ class Grounding(Protocol):
         """Look up what stands behind these criteria, in the background."""
         ...
 
+    def close(self) -> None:
+        """Stop looking up."""
+        ...
+
 
 class LibraryGrounding:
     """Grounding in a library; opened by the first question that needs it."""
@@ -52,6 +56,9 @@ class LibraryGrounding:
     def __init__(self, library: Searchable) -> None:
         self._library = library
         self._behind: dict[str, tuple[Hit, ...]] = {}
+        self._stop = threading.Event()
+        self._lock = threading.Lock()
+        self._worker: threading.Thread | None = None
 
     def source(self, criterion: Criterion, question: str, shown: Collection[str]) -> Source | None:
         """None where nothing fits, or where the library cannot be searched (logged)."""
@@ -65,14 +72,30 @@ class LibraryGrounding:
         return _fitting(criterion, self._behind[query], shown)
 
     def prepare(self, criteria: Sequence[Criterion]) -> None:
-        """Fill what ``behind`` keeps, in a thread of its own."""
-        if all(_query(c) in self._behind for c in criteria):
-            return
-        threading.Thread(
-            target=lambda: [self.behind(c, ()) for c in criteria],
-            daemon=True,
-            name="spar-passages",
-        ).start()
+        """Fill what ``behind`` keeps, in one thread; the rest is left while it is at work."""
+        with self._lock:
+            busy = self._worker is not None and self._worker.is_alive()
+            missing = [c for c in criteria if _query(c) not in self._behind]
+            if busy or not missing or self._stop.is_set():
+                return
+            self._worker = threading.Thread(
+                target=self._look_up, args=(missing,), daemon=True, name="spar-passages"
+            )
+            self._worker.start()
+
+    def close(self) -> None:
+        """Let the search under way end; nothing is looked up any more."""
+        self._stop.set()
+        with self._lock:
+            worker = self._worker
+        if worker is not None:
+            worker.join()
+
+    def _look_up(self, criteria: Sequence[Criterion]) -> None:
+        for criterion in criteria:
+            if self._stop.is_set():
+                return
+            self.behind(criterion, ())
 
     def _hits(self, query: str) -> tuple[Hit, ...]:
         """None where the library cannot be searched (logged)."""
@@ -113,6 +136,9 @@ class NoGrounding:
 
     def prepare(self, criteria: Sequence[Criterion]) -> None:
         """Nothing to look up."""
+
+    def close(self) -> None:
+        """Nothing to stop."""
 
 
 def source_of(passage: Passage) -> Source:

@@ -10,7 +10,7 @@ from agent.nodes import gaps, span_text
 from agent.plans import leads
 from agent.policy import Decision
 from agent.state import State
-from agent.types import Criterion
+from agent.types import Criterion, Twist
 from agent.wording import Wording, choose, phrase, quote
 
 HANDOVERS_IN_A_ROW = 3
@@ -33,10 +33,23 @@ def line_for(state: State, deps: Deps, decision: Decision) -> str:
         return choose(criterion.id, criterion.probes, seen, seed).text
     if decision.go == "move_on":
         return _onward(state, deps, decision)
+    if decision.go == "twist":
+        return twist_line(deps)
     if decision.go == "hint" and (aided := hinted(state, deps)) is not None:
         taken = state["hints"].get(aided.id, 0)
         return aided.hints[min(taken, len(aided.hints) - 1)]
     return own_phrase(deps, "wrap_up" if decision.go == "wrap_up" else "carry_on").text
+
+
+def twist_line(deps: Deps) -> str:
+    """The twist of this interview's seed, with the question that follows it."""
+    chosen = twist_of(deps)
+    return chosen.say if chosen.say.rstrip().endswith("?") else f"{chosen.say} {chosen.follow}"
+
+
+def twist_of(deps: Deps) -> Twist:
+    """The twist of this interview's seed."""
+    return deps.playbook.twists[deps.interview.seed % len(deps.playbook.twists)]
 
 
 def _onward(state: State, deps: Deps, decision: Decision) -> str:

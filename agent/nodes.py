@@ -17,7 +17,7 @@ from agent.noting import Notes, note_answer
 from agent.plans import leads
 from agent.policy import Decision, View, decide
 from agent.questions import chosen_of
-from agent.records import TurnRecord
+from agent.records import GradeRecord, TurnRecord
 from agent.scale import LEVELS, TECHNICAL, Stage
 from agent.sentences import Span
 from agent.state import Place, State
@@ -128,11 +128,17 @@ def next_node(state: State) -> Next:
 def grade(state: State, runtime: NodeRuntime) -> Update:
     """Grade once; a grade that is already kept stays the grade of this interview."""
     deps = runtime.context
-    if not deps.store.grades(state["interview"]):
+    kept = deps.store.grades(state["interview"])
+    if not kept or (kept[-1].engine != "offline" and not scored(kept[-1])):
         with contextlib.suppress(ConflictError):
             for record in deps.grade(deps.interview):
                 deps.store.add_grade(record)
     return {"phase": "over"}
+
+
+def scored(grade: GradeRecord) -> bool:
+    """Whether any dimension of the grade has a score."""
+    return any(s["status"] == "graded" for s in grade.document["scores"].values())
 
 
 def report(state: State, runtime: NodeRuntime) -> Update:

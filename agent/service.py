@@ -49,6 +49,7 @@ if TYPE_CHECKING:
 
 PROMPT_CHARS: Final = 8_000
 OPENAI: Final = "openai"
+FORESEEN: Final = 16
 
 
 def _now() -> datetime:
@@ -243,9 +244,14 @@ class Interviews:
     def _foresee(self, deps: Deps) -> None:
         """While the candidate thinks, find what a model's turn needs, so that it waits for nothing
         but the model."""
-        if deps.voice is not None:
-            self.grounding.prepare(deps.playbook.askable())
-            _ = deps.playbook.secrets
+        record = self.store.interview(deps.interview.id)
+        if deps.voice is None or record.status != "open":
+            return
+        kept = next((t.snapshot for t in reversed(self.store.turns(record.id)) if t.snapshot), {})
+        done = {*kept.get("met", ()), *kept.get("asked", ())}
+        left = [c for c in deps.playbook.askable() if c.id not in done]
+        self.grounding.prepare(sorted(left, key=lambda c: -deps.worth(c))[:FORESEEN])
+        _ = deps.playbook.secrets
 
     def standing(self, interview: str) -> Standing:
         """Where the interview stands now."""
@@ -398,7 +404,7 @@ class Interviews:
             playbook=self._playbook(record),
             grounding=self.grounding,
             now=self.now,
-            grade=lambda r: self._graded(r, (), r.engine),
+            grade=lambda r: self._graded(r, self.store.grades(r.id), r.engine),
         )
         if record.engine == ENGINE:
             return deps

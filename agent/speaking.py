@@ -9,7 +9,17 @@ from __future__ import annotations
 
 from agent.deps import Deps, NodeRuntime, Update
 from agent.hygiene import content_words
-from agent.lines import closes, hinted, leading, line_for, own_phrase, probe_wording, reply_lines
+from agent.lines import (
+    closes,
+    hinted,
+    leading,
+    line_for,
+    own_phrase,
+    probe_wording,
+    reply_lines,
+    twist_line,
+    twist_of,
+)
 from agent.nodes import decision_of, gaps, span_text
 from agent.plans import Plan, leads
 from agent.questions import Ask
@@ -177,10 +187,8 @@ def move_on(state: State, runtime: NodeRuntime) -> Update:
 def twist(state: State, runtime: NodeRuntime) -> Update:
     """A changed constraint or an incident, once."""
     deps = runtime.context
-    twists = deps.playbook.twists
-    chosen = twists[deps.interview.seed % len(twists)]
-    text = chosen.say if chosen.say.rstrip().endswith("?") else f"{chosen.say} {chosen.follow}"
-    wording = Wording(f"twist.{chosen.id}#0", text)
+    chosen = twist_of(deps)
+    wording = Wording(f"twist.{chosen.id}#0", twist_line(deps))
     said = speak(state, runtime, wording, "twist", target=chosen.targets[0], stage=chosen.stage)
     return said | {
         "twist": chosen.id,

@@ -48,7 +48,7 @@ def engine_reason(settings: Settings) -> str:
     """Which engine is active, and why."""
     lacking = missing(settings)
     if lacking is None:
-        where = settings.openai_base_url or "OpenAI"
+        where = _address(settings.openai_base_url)
         grader = settings.grader_model or settings.model
         return f"openai: {settings.model} interviews and {grader} grades, at {where}."
     if settings.model:
@@ -56,6 +56,14 @@ def engine_reason(settings: Settings) -> str:
     if settings.openai_api_key is not None:
         return "offline. An OPENAI_API_KEY is set, but no SPAR_MODEL: a key alone changes nothing."
     return "offline, the embedded engine. No key is needed and nothing leaves this machine."
+
+
+def _address(base_url: str | None) -> str:
+    """An address for people: without the user and password it may name."""
+    if base_url is None:
+        return "OpenAI"
+    head, at, tail = base_url.rpartition("@")
+    return f"{head.partition('://')[0]}://{tail}" if at else base_url
 
 
 WARN_FROM: Final = 0.8
@@ -119,7 +127,9 @@ class ModelSource:
     def use(self, base_url: str, model: str) -> None:
         """Ask this model at this endpoint from now on, in this process."""
         with self._lock:
-            self._settings = self._settings.model_copy(
-                update={"openai_base_url": base_url, "model": model, "grader_model": None}
-            )
+            changed: dict[str, object] = {"model": model, "grader_model": None}
+            if base_url != self._settings.openai_base_url:
+                # The key belongs to the endpoint it was given for.
+                changed |= {"openai_base_url": base_url, "openai_api_key": None}
+            self._settings = self._settings.model_copy(update=changed)
             self._built = None

@@ -124,6 +124,7 @@ class Services:
 
     def close(self) -> None:
         """Give everything back."""
+        self.interviews.grounding.close()
         self.library.close()
         self.store.close()
 

@@ -163,6 +163,9 @@ class MortalGrounding:
     def prepare(self, criteria: Sequence[Criterion]) -> None:
         """Nothing to look up."""
 
+    def close(self) -> None:
+        """Nothing to stop."""
+
 
 class Recording:
     """The real encoder, remembering what it was asked."""

@@ -16,6 +16,8 @@ from typing import Final
 import yaml
 
 from agent.errors import ContentError
+from agent.llm.history import TAG
+from agent.llm.neutral import without_tag
 from agent.llm.prompts import Prompt, load_prompt
 from agent.llm.types import Message
 from agent.llm.voice import Option
@@ -70,7 +72,8 @@ def task(
     passages = {k: s for o in options for k, s in o.passages.items()}
     lines = [f"(Part: {stage}. Minute {minutes[0]:.0f} of {minutes[1]}.)"]
     if spoken:
-        lines.append(f'You have just told them: "{spoken}" Go on from there; do not repeat it.')
+        told = without_tag(spoken, TAG)
+        lines.append(f'You have just told them: "{told}" Go on from there; do not repeat it.')
     lines.append("Allowed moves:")
     for option in options:
         keys = ", ".join(option.passages)
@@ -78,7 +81,7 @@ def task(
         about = f" About: {_short(option.about, ABOUT_WORDS)}." if option.about else ""
         lines.append(
             f'- move {option.move}, target "{option.target}".{about} '
-            f'A colleague would say: "{option.line}"{cited}'
+            f'A colleague would say: "{without_tag(option.line, TAG)}"{cited}'
         )
     if passages:
         lines.append("Passages:")

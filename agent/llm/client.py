@@ -11,7 +11,7 @@ from typing import Any, Final
 from circuitbreaker import CircuitBreaker
 
 from agent.llm.formats import Reader, reader_for, request
-from agent.llm.manners import Manners, MannersBook, adapted, lower
+from agent.llm.manners import Manners, MannersBook, adapted, lower, official
 from agent.llm.types import Ask, FaultKind, ModelError, Partial, Reply, Rung, Usage
 from agent.llm.wire import Endpoint, Feed, Patience, RefusedError, client_of
 
@@ -57,6 +57,11 @@ class ModelClient:
         return Reply(
             data=call.data, model=self.model, rung=call.rung, usage=call.usage, calls=call.calls
         )
+
+    @property
+    def varied(self) -> bool:
+        """OpenAI's own endpoint prepares each new schema, and tools stand in the prompt."""
+        return not official(self.endpoint.base_url) and self.manners().rung != "tool"
 
     def manners(self) -> Manners:
         """How this model is spoken to now."""
@@ -110,7 +115,7 @@ class Call:
         endpoint = client.endpoint
         manners = client.manners()
         end = time.monotonic() + client.patience.whole
-        tried: set[str] = set()
+        tried = {"proven"} if manners.proven else set()
         while True:
             self.calls += 1
             self.rung = manners.rung
@@ -136,10 +141,10 @@ class Call:
             learned = adapted(manners, error.status, error.message)
             if learned is not None:
                 return learned
-            if not manners.proven and "blind" not in tried:
+            if "proven" not in tried and "blind" not in tried:
                 tried.add("blind")
                 return lower(manners)
-        if error.kind == "invalid" and not manners.proven and lower(manners) is not None:
+        if error.kind == "invalid" and "proven" not in tried and lower(manners) is not None:
             return lower(manners)
         if error.kind in MENDABLE and "mend" not in tried:
             tried.add("mend")

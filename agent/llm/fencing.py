@@ -21,6 +21,7 @@ from agent.grading import MAX_TURN_CHARS, units_in
 from agent.hygiene import Flag as Reason
 from agent.hygiene import Heard, flag_of
 from agent.language import is_english
+from agent.llm.neutral import neutral, visible
 from agent.sentences import Span, sentences
 from agent.transcript import Transcript
 
@@ -34,13 +35,9 @@ MARKERS: Final[Mapping[Reason, str]] = {
     "gibberish": "[not evidence: no sentence]",
     "language": "[not evidence: not read]",
 }
-_UNSEEN: Final = ("Cc", "Cf", "Co", "Cs")
 _FORM: Final = frozenset(["gibberish", "list"])
 _LETTERS: Final = "bcdfghjkmnpqrstvwxz"
-BRACKETS: Final = "<＜﹤‹〈⟨"
-_TAG = re.compile(rf"[{BRACKETS}](?=\s*[/!?\\]?\s*[^\W\d])")
 _STOP = re.compile(r"(?<=[。！？；।؟])")
-OPENED: Final = "("
 
 
 @dataclass(frozen=True)
@@ -52,16 +49,6 @@ class Piece:
     start: int
     end: int
     flag: Reason | None = None
-
-
-def visible(text: str) -> str:
-    """Without characters that nobody sees: controls, joiners, direction marks, tag letters."""
-    return "".join(c for c in text if c in "\n\t" or unicodedata.category(c) not in _UNSEEN)
-
-
-def neutral(text: str) -> str:
-    """A text that can neither close a fence nor open one."""
-    return _TAG.sub(OPENED, visible(text))
 
 
 class Exhibit:

@@ -7,11 +7,11 @@ is lost. The place of a cut depends on the rows alone: each turn's prompt begins
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from agent.llm.neutral import without_tag
 from agent.llm.types import Message, Role
 from agent.records import TurnRecord
 from agent.wording import quote
@@ -19,6 +19,7 @@ from agent.wording import quote
 HIGH: Final = 1_400
 LOW: Final = 450
 LONGEST: Final = 700
+TAG: Final = "candidate"
 KEPT_SENTENCES: Final = 30
 DONE: Final[Mapping[str, str]] = {
     "hint": "(asks for a hint)",
@@ -26,20 +27,20 @@ DONE: Final[Mapping[str, str]] = {
     "repeat": "(asks to hear the question again)",
     "done": "(ends the interview)",
 }
-_TAG = re.compile(r"<(?=\s*/?\s*candidate)", re.I)
 
 
 @dataclass(frozen=True)
 class Shelf:
-    """The rows in order and where what they met stands: ``[seq, start, end]``."""
+    """The rows in order, where what they met stands (``[seq, start, end]``), the facts told."""
 
     rows: Sequence[TurnRecord]
     met: Mapping[str, Sequence[int]]
+    told: Sequence[str] = ()
 
 
 def fenced(text: str) -> str:
-    """A candidate's words as data; the fence's own tag inside them is taken apart."""
-    return f"<candidate>\n{_TAG.sub('(', text)}\n</candidate>"
+    """A candidate's words as data; what looks like a tag inside them is taken apart."""
+    return f"<candidate>\n{without_tag(text, TAG)}\n</candidate>"
 
 
 def conversation(shelf: Shelf, count: Callable[[str], int]) -> tuple[Message, ...]:
@@ -82,7 +83,7 @@ def _last_exchange(rows: Sequence[TurnRecord], start: int, end: int) -> bool:
 
 def _text(row: TurnRecord, count: Callable[[str], int]) -> str:
     if row.speaker == "interviewer":
-        return row.text
+        return without_tag(row.text, TAG)
     if row.act != "answer":
         return fenced(DONE[row.act])
     return fenced(_shortened(row.text, count))
@@ -104,5 +105,8 @@ def _earlier(shelf: Shelf, before: int) -> str:
     places = sorted({tuple(p) for p in shelf.met.values() if p[0] < before})
     lines = [quote(by_seq[seq].text[start:end]) for seq, start, end in places if seq in by_seq]
     kept = list(dict.fromkeys(line for line in lines if line))[-KEPT_SENTENCES:]
-    body = "\n".join(f"- {_TAG.sub('(', line)}" for line in kept) or "- (nothing substantial)"
-    return f"(Earlier in this interview, shortened to what they established:)\n{body}"
+    body = "\n".join(f"- {without_tag(line, TAG)}" for line in kept) or "- (nothing substantial)"
+    spoken = " ".join(r.text for r in shelf.rows if r.speaker == "interviewer" and r.seq < before)
+    told = [f"- {fact}" for fact in shelf.told if fact in spoken]
+    heard = "\n".join(["\nWhat you have told them:", *told]) if told else ""
+    return f"(Earlier in this interview, shortened to what they established:)\n{body}{heard}"

@@ -52,12 +52,16 @@ class Manners(Value):
     proven: bool = False
 
 
+def official(base_url: str | None) -> bool:
+    """Whether this is OpenAI's own endpoint."""
+    return base_url is None or urlsplit(base_url).hostname == OFFICIAL
+
+
 def first_manners(model: str, base_url: str | None) -> Manners:
     """Where to begin with a model nothing is known of: OpenAI's own endpoint names its limit
     ``max_completion_tokens``, and its reasoning models take no temperature."""
-    official = base_url is None or urlsplit(base_url).hostname == OFFICIAL
     return Manners(
-        tokens="max_completion_tokens" if official else "max_tokens",
+        tokens="max_completion_tokens" if official(base_url) else "max_tokens",
         without=("temperature",) if reasons(model) else ("reasoning_effort",),
     )
 
@@ -143,6 +147,7 @@ class MannersBook:
         rows = {k: m.model_dump(mode="json") for k, m in sorted(self._all().items())}
         beside = self._path.with_suffix(".part")
         try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
             beside.write_text(json.dumps(rows, indent=1), encoding="utf-8")
             beside.replace(self._path)
         except OSError:

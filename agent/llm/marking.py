@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from agent.llm.fencing import visible
+from agent.llm.neutral import visible
 from agent.llm.prompts import Prompt
 from agent.llm.quoting import LONGEST, Locator
 from agent.llm.types import Ask, Message

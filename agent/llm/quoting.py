@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from agent.grading import MAX_TURN_CHARS
-from agent.llm.fencing import BRACKETS, OPENED, Exhibit, visible
+from agent.llm.fencing import Exhibit
+from agent.llm.neutral import BRACKETS, OPENED, visible
 from agent.sentences import Span, sentences
 
 MIN_WORDS: Final = 3

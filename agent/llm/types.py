@@ -139,6 +139,12 @@ class Streams(Protocol):
 
     model: str
 
+    @property
+    def varied(self) -> bool:
+        """Whether each ask may bring a schema of its own. Not where the schema is a part of the
+        cached prompt, or is prepared for seconds at its first use, as by OpenAI."""
+        ...
+
     def stream(self, ask: Ask) -> Streaming:
         """The reply on its way; the call begins when it is iterated."""
         ...

@@ -7,6 +7,7 @@ caller gets what was released so far, and why the rest must come from the offlin
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -46,6 +47,25 @@ TURN_SCHEMA: Final[dict[str, Any]] = {
         },
     },
 }
+
+
+def turn_schema(options: Sequence[Option]) -> dict[str, Any]:
+    """The turn's schema with what may be chosen as closed lists, which a server that enforces
+    schemas then holds small models to."""
+    given = {
+        "move": [o.move for o in options],
+        "target": [o.target for o in options],
+        "passages": [k for o in options for k in o.passages],
+    }
+    found: dict[str, Any] = copy.deepcopy(TURN_SCHEMA)
+    properties = found["properties"]
+    for key in ("move", "target"):
+        properties[key] = {"type": "string", "enum": list(dict.fromkeys(given[key]))}
+    if given["passages"]:
+        properties["passages"]["items"] = {"type": "string", "enum": given["passages"]}
+    else:
+        properties["passages"]["maxItems"] = 0
+    return found
 
 
 @dataclass(frozen=True)
@@ -99,6 +119,7 @@ class Voice:
         self._model = model
         self._record = record
         self._cost = cost
+        self._reply: Streaming | None = None
         self._count = count
 
     def speak(self, occasion: Occasion, emit: Callable[[str], None]) -> Spoken:
@@ -106,11 +127,12 @@ class Voice:
         ask = Ask(
             messages=occasion.messages,
             name="interviewer_turn",
-            schema=TURN_SCHEMA,
+            schema=turn_schema(occasion.options) if self._model.varied else TURN_SCHEMA,
             max_tokens=MAX_TOKENS,
             seed=occasion.seed,
         )
         reply = self._model.stream(ask)
+        self._reply = reply
         turn = _Turn(occasion, emit)
         fault: ModelError | None = None
         try:
@@ -132,6 +154,11 @@ class Voice:
             fault=fault,
             call=self._recorded(reply, ask, turn.data),
         )
+
+    def stop(self) -> None:
+        """Hang up on the reply under way, from another thread."""
+        if self._reply is not None:
+            self._reply.close()
 
     def _estimate(self, ask: Ask, data: Mapping[str, Any]) -> Usage:
         """Tokens of a call that never told them: one that was broken off, or an endpoint that does

@@ -54,6 +54,9 @@ class OneSource:
     def prepare(self, criteria: Sequence[Criterion]) -> None:
         """Nothing to look up."""
 
+    def close(self) -> None:
+        """Nothing to stop."""
+
 
 Reply = Callable[[TurnRecord], str]
 
