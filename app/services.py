@@ -76,6 +76,7 @@ class Services:
     library: LazyLibrary
     interviews: Interviews = field(repr=False)
     engines: ModelSource
+    warming: list[threading.Thread] = field(default_factory=list, repr=False)
 
     def report(self, interview: str, document: dict[str, Any] | None = None) -> Report:
         """The review of a graded interview, with its latest grade or the one given."""
@@ -120,11 +121,15 @@ class Services:
             if default_engine(self.settings) == OPENAI:
                 self.engines.preload()
 
-        threading.Thread(target=load, daemon=True, name="spar-warm").start()
+        thread = threading.Thread(target=load, daemon=True, name="spar-warm")
+        self.warming.append(thread)
+        thread.start()
 
     def close(self) -> None:
         """Give everything back."""
         self.interviews.grounding.close()
+        for thread in self.warming:
+            thread.join()  # native code that still loads must not be torn down
         self.library.close()
         self.store.close()
 

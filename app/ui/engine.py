@@ -2,66 +2,101 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 import streamlit as st
 
+from agent.deps import Spending
 from agent.errors import SparError
+from agent.llm.types import Usage
 from agent.scale import Engine
 from agent.service import Standing
-from app.engines import OFFLINE, OPENAI, missing, spending_words
+from agent.settings import Settings
+from app.engines import OFFLINE, OPENAI, missing
 from app.local_servers import Found, look
 from app.ui.frame import services, show_error
 from app.ui.text import plain
 
-HOW = (
-    "A model can interview and grade in its place: set SPAR_MODEL, and OPENAI_API_KEY or "
-    "OPENAI_BASE_URL, in .env, or look for a server on this machine."
+OFFLINE_WORDS = "Offline engine: no key, nothing leaves this machine"
+NONE_FOUND = (
+    "No model server answers on the usual ports of Ollama, LM Studio, llama.cpp, vLLM and LiteLLM."
+)
+ELSEWHERE = (
+    "For OpenAI or any other server, set SPAR_MODEL, and OPENAI_API_KEY or OPENAI_BASE_URL, in "
+    ".env and start Spar again."
 )
 
 
 def engine_words(engine: str) -> str:
-    """The engine in a few words."""
+    """Who interviews, in a few words."""
     if engine == OFFLINE:
         return "Offline engine"
     model = services().engines.settings.model
-    return f"{model} interviews" if model else "A model should interview, but none is set"
+    return f"Interviewer: {model}" if model else "A model should interview, but none is set"
+
+
+def where(settings: Settings) -> str:
+    """The endpoint as it is named to a reader: host and port, never a key or a link."""
+    address = settings.openai_base_url
+    return urlsplit(address).netloc.rpartition("@")[2] or address if address else "OpenAI"
+
+
+def active_words(settings: Settings) -> str:
+    """Which engine the first page starts, and where what is typed goes."""
+    if missing(settings) is not None:
+        return f"{OFFLINE_WORDS}."
+    grader = settings.grader_model or settings.model
+    who = f"Interviewer and grader: {settings.model}"
+    if grader != settings.model:
+        who = f"Interviewer: {settings.model}, grader: {grader}"
+    return f"{who}. What you type is sent to {where(settings)}."
 
 
 def choice() -> Engine:
     """Choose the engine of a new interview; offers to look for a local server."""
     settings = services().engines.settings
-    names: dict[Engine, str] = {OFFLINE: "Offline: no key, nothing leaves this machine"}
     if missing(settings) is None:
-        where = settings.openai_base_url or "OpenAI"
-        names[OPENAI] = f"{settings.model} at {where}"
-    chosen = st.radio(
-        "Engine",
-        list(names),
-        index=len(names) - 1,
-        format_func=lambda e: plain(names[e]),
-        key="engine",
-    )
-    with st.popover("Use another model", key="engine-popover"):
+        names: dict[Engine, str] = {
+            OFFLINE: OFFLINE_WORDS,
+            OPENAI: f"{settings.model} at {where(settings)}",
+        }
+        st.session_state.setdefault("engine", OPENAI)
+        chosen = st.radio(
+            "Engine",
+            list(names),
+            format_func=lambda e: plain(names[e]),
+            key="engine",
+        )
+        label = "Use another model"
+    else:
+        st.caption(plain(f"{OFFLINE_WORDS}."))
+        chosen, label = OFFLINE, "Use a model"
+    with st.popover(label, key="engine-popover"):
         _other()
     return chosen
 
 
 def _other() -> None:
-    st.write(HOW)
+    settings = services().engines.settings
+    if missing(settings) is None:
+        st.write(plain(f"In use: {settings.model} at {where(settings)}."))
+    st.write("A model server on this machine can interview and grade.")
     if st.button("Look on this machine", key="look"):
-        st.session_state["local-servers"] = look()
-        if not st.session_state["local-servers"]:
-            st.caption("No model server answers on the usual ports (Ollama, LM Studio, vLLM ...).")
-    found: tuple[Found, ...] = st.session_state.get("local-servers", ())
-    offers = {f"{m} ({f.name})": (f.base_url, m) for f in found for m in f.models}
-    if not offers:
-        return
-    picked = st.selectbox("Found", list(offers), key="local-model")
-    st.button(
-        "Use it until Spar stops",
-        key="use-local",
-        on_click=_use,
-        args=offers[picked],
-    )
+        with st.spinner("Looking ..."):
+            st.session_state["local-servers"] = look()
+    found: tuple[Found, ...] | None = st.session_state.get("local-servers")
+    if found is not None and not found:
+        st.caption(plain(NONE_FOUND))
+    offers = {f"{m} ({f.name})": (f.base_url, m) for f in found or () for m in f.models}
+    if offers:
+        picked = st.selectbox("Models found", list(offers), key="local-model")
+        st.button(
+            "Use it until Spar stops",
+            key="use-local",
+            on_click=_use,
+            args=offers[picked],
+        )
+    st.caption(plain(ELSEWHERE))
 
 
 def _use(base_url: str, model: str) -> None:
@@ -76,13 +111,13 @@ def side(standing: Standing) -> None:
     configured = missing(settings) is None
     if record.engine == OFFLINE and not configured:
         return
-    st.caption(plain(f"{engine_words(record.engine)}."))
-    if (spent := standing.spending) is not None:
-        cost = f", ${spent.cost:.4f}" if spent.cost is not None else ""
-        tokens = spent.usage.prompt + spent.usage.output
-        st.caption(plain(f"{tokens:,} tokens in {spent.calls} calls{cost}."))
-    if warning := spending_words(standing.spending):
-        st.warning(plain(warning))
+    st.subheader("Interviewer")
+    if record.engine == OPENAI and configured:
+        st.caption(plain(f"{settings.model} at {where(settings)}."))
+    else:
+        st.caption(plain(f"{engine_words(record.engine)}."))
+    if standing.spending is not None:
+        st.caption(plain(f"The model so far: {_spent(standing.spending)}."))
     if standing.over:
         return
     other: Engine = OPENAI if record.engine == OFFLINE else OFFLINE
@@ -95,3 +130,15 @@ def side(standing: Standing) -> None:
                 show_error(error)
             else:
                 st.rerun()
+
+
+def _spent(spent: Spending) -> str:
+    calls = "1 call" if spent.calls == 1 else f"{spent.calls} calls"
+    return f"{used_words(spent.usage, spent.cost)} in {calls}"
+
+
+def used_words(usage: Usage, cost: float | None) -> str:
+    """Tokens and, where it is known and not nothing, what they cost."""
+    about = "about " if usage.estimated else ""
+    dollars = f" (${cost:.4f})" if cost else ""
+    return f"{about}{usage.prompt + usage.output:,} tokens{dollars}"

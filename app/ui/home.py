@@ -8,8 +8,8 @@ from agent.emphasis import MAX_JOB_CHARS
 from agent.records import Kind
 from agent.scale import LEVELS, ROLE_NAMES, STYLES, TECHNICAL
 from agent.service import FIRST_CASE, Setup
-from app.engines import OFFLINE, OPENAI, default_engine
-from app.ui.engine import choice, engine_words
+from app.engines import default_engine
+from app.ui.engine import active_words, choice
 from app.ui.frame import PRACTICE, REVIEW, SAMPLE, go, services
 from app.ui.text import escape, facts_of, name, plain
 
@@ -50,16 +50,11 @@ def show() -> None:
             _start(Setup(case_id=FIRST_CASE, level="senior", minutes=12, engine=engine))
         if st.button("Read a graded interview", key="sample"):
             go(REVIEW, SAMPLE)
-    st.caption(plain(f"Fraud at checkout, senior level. {_engine_line()}"))
+    settings = services().engines.settings
+    st.caption(plain(f"Fraud at checkout, senior level. {active_words(settings)}"))
     _unfinished()
     with st.expander("Other cases, lengths and levels", key="other"):
         _form()
-
-
-def _engine_line() -> str:
-    if default_engine(services().engines.settings) == OFFLINE:
-        return "Offline engine: no key, nothing leaves this machine."
-    return f"{engine_words(OPENAI)} and grades; what you type is sent there."
 
 
 def _unfinished() -> None:

@@ -57,6 +57,8 @@ table.plain { border-collapse: collapse; font-size: .93rem; font-variant-numeric
 table.plain th { text-align: left; font-weight: 600; color: #47555d; }
 table.plain th, table.plain td { padding: .28rem 1.1rem .28rem 0;
   border-bottom: 1px solid #e4e6e1; }
+table.compared { width: 100%; }
+table.compared tr.above td { border-bottom: none; padding-bottom: 0; }
 .waiting { color: #5b6870; letter-spacing: .2em; }
 @media (max-width: 640px) {
   [data-testid="stMainBlockContainer"] { padding: 4rem 1rem 1rem; }

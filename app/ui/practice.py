@@ -11,6 +11,7 @@ from agent.levels import HINT_COST
 from agent.records import TurnRecord
 from agent.scale import TECHNICAL
 from agent.service import Standing
+from app.engines import OFFLINE, spending_words
 from app.times import clock
 from app.ui import answering, drafting, engine
 from app.ui.engine import engine_words
@@ -34,6 +35,7 @@ ACTS = {
     "repeat": "You asked to hear it again.",
     "done": "You ended the interview.",
 }
+GRADING = '<div class="turn act"><div class="words small">Grading the interview ...</div></div>'
 WAITING = '<div class="turn"><div class="who">Interviewer</div><div class="waiting">...</div></div>'
 
 
@@ -48,10 +50,13 @@ def show() -> None:
     for turn in standing.turns:
         _turn(turn, answered=_answered(turn, standing.turns))
     if _pending(standing):
-        if not _deliver(interview):
+        if not _deliver(interview, ending=_ending(standing)):
             return
         standing = services().interviews.standing(interview)
+        _reason(standing.turns[-1])
     _side(standing)
+    if warning := spending_words(standing.spending):
+        st.warning(plain(warning))
     held = answering.held(interview)
     if held is not None:
         _box(standing, held)
@@ -89,8 +94,7 @@ def _rail(standing: Standing) -> None:
 def _turn(turn: TurnRecord, *, answered: bool) -> None:
     if turn.speaker == "interviewer":
         st.html(_said("Interviewer", turn.text))
-        if turn.fallback_reason:
-            st.caption(plain(f"Offline engine here: {turn.fallback_reason}"))
+        _reason(turn)
         if answered:
             _sources(turn)
     elif turn.act == "answer":
@@ -98,6 +102,13 @@ def _turn(turn: TurnRecord, *, answered: bool) -> None:
     else:
         line = escape(ACTS.get(turn.act, turn.act))
         st.html(f'<div class="turn act"><div class="words small">{line}</div></div>')
+
+
+def _reason(turn: TurnRecord) -> None:
+    """Why the model did not speak this turn, or not to its end."""
+    if turn.fallback_reason:
+        lead = "Offline engine here" if turn.engine == OFFLINE else "Cut short"
+        st.caption(plain(f"{lead}: {turn.fallback_reason}"))
 
 
 def _said(who: str, text: str) -> str:
@@ -130,11 +141,18 @@ def _pending(standing: Standing) -> bool:
     return not standing.over and (last is None or last.speaker == "candidate")
 
 
-def _deliver(interview: str) -> bool:
+def _ending(standing: Standing) -> bool:
+    """Whether what was accepted last ends the interview, so that it is graded now."""
+    asked = [t for t in standing.turns if t.speaker == "interviewer"]
+    closed = bool(asked) and asked[-1].move == "wrap_up"
+    return closed or (bool(standing.turns) and standing.turns[-1].act == "done")
+
+
+def _deliver(interview: str, *, ending: bool) -> bool:
     """Let the interviewer speak, as it comes; False after an error, which is shown."""
     kept = services()
     slot = st.empty()
-    slot.html(WAITING)
+    slot.html(GRADING if ending else WAITING)
     loaded("agent.graph")
     words = ""
     try:

@@ -42,14 +42,15 @@ def show() -> None:
     if interview is None:
         nothing_open("Review")
     elif interview == SAMPLE:
-        _report(_sample(), None)
+        _report(_sample(), None, st.container(key="review-head"))
     elif services().store.interview(interview).status == "open":
         go(PRACTICE, interview)
     elif _to_rate(interview):
         rating.show(interview, {d.dimension: d.about for d in load_rubric().dimensions})
     else:
+        head = st.container(key="review-head")
         grade = grades.chosen(interview)
-        _report(services().report(interview, grade.document), interview)
+        _report(services().report(interview, grade.document), interview, head)
         grades.others(interview, grade)
 
 
@@ -70,10 +71,12 @@ def _sample() -> Report:
     return Report.model_validate_json(_sample_json())
 
 
-def _report(report: Report, interview: str | None) -> None:
-    st.title(plain(report.title))
-    lead = "A graded interview that ships with Spar. " if interview is None else ""
-    st.caption(plain(f"{lead}{sentence(', '.join(setting_words(report)))}"))
+def _report(report: Report, interview: str | None, head: st.delta_generator.DeltaGenerator) -> None:
+    """``head``: where the title stands, above the choice of a grade."""
+    with head:
+        st.title(plain(report.title))
+        lead = "A graded interview that ships with Spar. " if interview is None else ""
+        st.caption(plain(f"{lead}{sentence(', '.join(setting_words(report)))}"))
     _headline(report)
     if progress := progress_words(report):
         st.write(plain(progress))
@@ -174,7 +177,8 @@ def _time(report: Report) -> None:
 def _foot(report: Report, interview: str | None) -> None:
     for remark in report.remarks:
         st.caption(plain(remark))
-    grader = f"{report.engine} engine" + (f", {report.model}" if report.model else "")
+    by_model = report.engine != "offline" and report.model
+    grader = report.model if by_model else f"{report.engine} engine, {report.model}"
     st.divider()
     st.caption(plain(f"{report.limits} Grader: {grader}, rubric {report.rubric_version}."))
     with st.container(horizontal=True, key="downloads"):
