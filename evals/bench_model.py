@@ -92,7 +92,7 @@ def model_turns() -> Iterator[Row]:
             found = Interviews(store, encoder, LibraryGrounding(library), model=lambda: engine)
             held = _hold(found, encoder, engine, server)
             yield from _rows(held)
-            yield from _tokens([r.body for r in server.requests if is_turn(r)])
+            yield from _tokens(_once([r.body for r in server.requests if is_turn(r)]))
             asked = len(server.requests)
             interview = store.interviews()[0].id
             found.grade(interview, again=True, engine="openai")
@@ -177,6 +177,11 @@ def _tokens(bodies: list[dict[str, Any]]) -> Iterator[Row]:
         "",
         "> 60%",
     )
+
+
+def _once(bodies: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Without the bare calls, each of which repeats the request before it."""
+    return [b for i, b in enumerate(bodies) if i == 0 or b["messages"] != bodies[i - 1]["messages"]]
 
 
 def _at_once(found: Interviews) -> Row:
