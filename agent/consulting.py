@@ -17,8 +17,8 @@ from agent.llm.briefing import system, task, with_task
 from agent.llm.guard import Guard
 from agent.llm.history import Shelf, conversation
 from agent.llm.voice import Occasion, Option, Spoken
-from agent.nodes import decision_of, view_of
-from agent.policy import Decision, options
+from agent.nodes import decisions_of, heard_before, kept_decision
+from agent.policy import Decision
 from agent.records import Source, TurnRecord
 from agent.sentences import Span, sentences
 from agent.state import State
@@ -40,8 +40,7 @@ def consult(state: State, runtime: NodeRuntime) -> Update:
     rows = deps.store.turns(state["interview"])
     if fault := deps.over_limit(rows):
         return {"spoken": {"shown": "", "fault": fault}}
-    decisions = options(view_of(state, deps)) if not state["notes"].get("which") else ()
-    decisions = decisions or (decision_of(state),)
+    decisions = decisions_of(state)
     occasion = _occasion(state, deps, rows, decisions)
     shown: list[str] = []
 
@@ -67,16 +66,28 @@ def _occasion(
         minutes=(state["clock"] / 60, deps.interview.minutes),
         spoken=state["prefix"],
     )
-    told, _ = deps.playbook.facts.texts(state["told"])
+    told, untold = deps.playbook.facts.texts(state["told"])
     said = conversation(Shelf(rows, state["met"], told), count_tokens)
     last = next(r for r in reversed(rows) if r.speaker == "candidate")
-    guard = _guard(state, deps, rows, choices)
+    guard = Guard(
+        said=tuple(r.text for r in rows if r.speaker == "interviewer"),
+        untold=untold,
+        secrets=deps.playbook.secrets,
+        allowed=(
+            deps.interview.prompt,
+            state["prefix"],
+            *(r.text for r in rows if r.speaker == "candidate"),
+            *told,
+            *(o.line for o in choices),
+            *(s.text for o in choices for s in o.passages.values()),
+        ),
+    )
     return Occasion(
         messages=(system(deps.interview), *with_task(said, text)),
         options=choices,
         noticeable=frozenset(notices),
         check=guard.check,
-        locate=lambda words: locate(words, last, _heard(deps, rows, last)),
+        locate=lambda words: locate(words, last, heard_before(deps, rows, last.seq)),
         seed=deps.interview.seed,
     )
 
@@ -113,31 +124,6 @@ def _notices(state: State, deps: Deps, decisions: tuple[Decision, ...]) -> tuple
     return tuple(open_ones[:NOTICED_FROM])
 
 
-def _guard(state: State, deps: Deps, rows: list[TurnRecord], choices: tuple[Option, ...]) -> Guard:
-    told, untold = deps.playbook.facts.texts(state["told"])
-    return Guard(
-        said=tuple(r.text for r in rows if r.speaker == "interviewer"),
-        untold=untold,
-        secrets=deps.playbook.secrets,
-        allowed=(
-            deps.interview.prompt,
-            state["prefix"],
-            *(r.text for r in rows if r.speaker == "candidate"),
-            *told,
-            *(o.line for o in choices),
-            *(s.text for o in choices for s in o.passages.values()),
-        ),
-    )
-
-
-def _heard(deps: Deps, rows: list[TurnRecord], last: TurnRecord) -> Heard:
-    heard = Heard([deps.interview.prompt])
-    for row in rows:
-        if row.speaker == "interviewer" and row.seq < last.seq:
-            heard.add(row.text)
-    return heard
-
-
 def locate(words: str, row: TurnRecord, heard: Heard) -> Span | None:
     """Where quoted words stand in the candidate's row; None where they do not, are too few, or lie
     in a sentence that is no evidence."""
@@ -164,12 +150,7 @@ def _after(
     decision = decisions[spoken.option or 0]
     fault = f"{spoken.fault}" if spoken.fault is not None else ""
     update: Update = {
-        "decision": {
-            "go": decision.go,
-            "why": decision.why,
-            "target": decision.target or "",
-            "stage": decision.stage or "",
-        },
+        "decision": kept_decision(decision),
         "spoken": {
             "shown": shown,
             "text": spoken.text,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from agent.emphasis import shares
 from agent.grounding import Grounding
-from agent.llm.types import Usage
+from agent.llm.types import CallRecord, Usage
 from agent.memory import point_of
 from agent.plans import STAGE_SHARE, Plan, plan_for, stage_practice
 from agent.playbook import Playbook
@@ -54,7 +54,8 @@ class Deps:
 
     def over_limit(self, rows: Iterable[TurnRecord]) -> str:
         """Why the model is not asked any more in this interview, or nothing."""
-        if self.limit is None or spent(rows) < self.limit:
+        spent = spending(r.call for r in rows)
+        if self.limit is None or spent is None or spent.known < self.limit:
             return ""
         return f"The spending limit of this interview (${self.limit:.2f}) is reached."
 
@@ -69,29 +70,30 @@ class Deps:
 
 @dataclass(frozen=True)
 class Spending:
-    """What a model's turns have used so far. ``cost`` in US dollars, None where no price is known;
-    ``limit`` likewise, None without one."""
+    """What calls to a model have used. ``cost`` in US dollars, None where a price is not known;
+    ``known`` of those that have one; ``limit`` likewise, None without one."""
 
     usage: Usage
     calls: int
     cost: float | None
     limit: float | None
+    known: float = 0.0
 
 
-def spending(rows: Iterable[TurnRecord], limit: float | None) -> Spending | None:
-    """The sum over an interview's turns; None where no model was asked."""
-    calls = [r.call for r in rows if r.call is not None]
+def spending(records: Iterable[CallRecord | None], limit: float | None = None) -> Spending | None:
+    """The sum over the calls behind turns or grades; None where no model was asked."""
+    calls = [r for r in records if r is not None]
     if not calls:
         return None
     costs = [c.cost for c in calls if c.cost is not None]
-    usage = sum((c.usage for c in calls), Usage())
-    cost = sum(costs) if len(costs) == len(calls) else None
-    return Spending(usage, sum(c.calls for c in calls), cost, limit)
-
-
-def spent(rows: Iterable[TurnRecord]) -> float:
-    """What the model's turns have cost, in US dollars; unknown prices count nothing."""
-    return sum(r.call.cost or 0.0 for r in rows if r.call is not None)
+    known = sum(costs)
+    return Spending(
+        usage=sum((c.usage for c in calls), Usage()),
+        calls=sum(c.calls for c in calls),
+        cost=known if len(costs) == len(calls) else None,
+        known=known,
+        limit=limit,
+    )
 
 
 class NodeRuntime(Protocol):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Protocol
+from typing import TYPE_CHECKING
 
 from agent.grade import Grade
 from agent.grading import grade_transcript
@@ -12,43 +12,11 @@ from agent.llm.types import CallRecord
 from agent.memory import verdicts_of
 from agent.playbook import Playbook
 from agent.records import GradeRecord, InterviewRecord
-from agent.scale import Dimension, Level
+from agent.scale import OPENAI, Dimension
 from agent.transcript import Transcript
 
-
-class ByModel(Protocol):
-    """A grade and the calls behind it."""
-
-    @property
-    def grade(self) -> Grade:
-        """The grade."""
-        ...
-
-    @property
-    def calls(self) -> Mapping[Dimension, CallRecord]:
-        """What each dimension was asked and cost."""
-        ...
-
-
-class GradesByModel(Protocol):
-    """The model-backed engine as a grader."""
-
-    def grade(
-        self,
-        transcript: Transcript,
-        playbook: Playbook,
-        level: Level,
-        seed: int = 0,
-        before: dict[str, Any] | None = None,
-    ) -> ByModel:
-        """A grade; of ``before`` only what is unscored is asked again."""
-        ...
-
-
-def whole(grade: GradeRecord, engine: str) -> bool:
-    """Whether this grade is the engine's and nothing in it is left unscored."""
-    scores = grade.document["scores"].values()
-    return grade.engine == engine and all(s["status"] != "unscored" for s in scores)
+if TYPE_CHECKING:
+    from agent.llm.engine import ModelEngine
 
 
 def graded(
@@ -56,7 +24,7 @@ def graded(
     transcript: Transcript,
     playbook: Playbook,
     kept: Sequence[GradeRecord],
-    model: GradesByModel | None,
+    model: ModelEngine | None,
     now: Callable[[], datetime],
 ) -> list[GradeRecord]:
     """The grade by ``model``, or the offline one; where the model graded nothing at all, both, so
@@ -78,10 +46,10 @@ def graded(
         )
 
     if model is not None:
-        before = next((g.document for g in reversed(kept) if g.engine != "offline"), None)
+        before = next((g.document for g in reversed(kept) if g.engine == OPENAI), None)
         result = model.grade(transcript, playbook, record.level, record.seed, before)
         add(result.grade, result.calls)
-        if any(s.status == "graded" for s in result.grade.scores.values()):
+        if found[-1].scored:
             return found
     add(grade_transcript(transcript, playbook, level=record.level), {})
     return found

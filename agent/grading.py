@@ -31,12 +31,11 @@ from agent.levels import (
     solid_points,
 )
 from agent.playbook import Playbook
-from agent.scale import DIMENSIONS, LEVELS, Dimension, Level, Signal, Verdict
+from agent.scale import DIMENSIONS, LEVELS, OFFLINE, Dimension, Level, Signal, Verdict
 from agent.sentences import Span
 from agent.transcript import Transcript, hints_taken
 from agent.types import Criterion
 
-ENGINE: Final = "offline"
 FRAGILE: Final = 0.12
 SHOWN_WITHIN: Final = 0.15
 SUBSTANCE: Final = 2
@@ -60,7 +59,7 @@ BY_MODEL: Final = (
 
 def limits_of(grade: Grade) -> str:
     """What a reader should know of the engine behind a grade."""
-    return LIMITS if grade.engine == ENGINE else BY_MODEL
+    return LIMITS if grade.engine == OFFLINE else BY_MODEL
 
 
 @dataclass(frozen=True)
@@ -119,7 +118,7 @@ def grade_transcript(
     }
     return Grade(
         id=transcript.id,
-        engine=ENGINE,
+        engine=OFFLINE,
         model=model_version(),
         rubric_version=rubric_version(playbook),
         prompt_version=None,

@@ -8,6 +8,7 @@ again after a crash writes nothing twice.
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterable
 from typing import Any, Literal, cast
 
 from agent.deps import Deps, NodeRuntime, Update
@@ -15,10 +16,10 @@ from agent.errors import ConflictError, StoreError
 from agent.hygiene import Heard
 from agent.noting import Notes, note_answer
 from agent.plans import leads
-from agent.policy import Decision, View, decide
+from agent.policy import Decision, View, decide, options
 from agent.questions import chosen_of
-from agent.records import GradeRecord, TurnRecord
-from agent.scale import LEVELS, TECHNICAL, Stage
+from agent.records import TurnRecord
+from agent.scale import LEVELS, OFFLINE, TECHNICAL, Stage
 from agent.sentences import Span
 from agent.state import Place, State
 from agent.types import Criterion
@@ -52,11 +53,7 @@ def note(state: State, runtime: NodeRuntime) -> Update:
 
 
 def _noted_answer(state: State, deps: Deps, row: TurnRecord) -> Update:
-    turns = deps.store.turns(state["interview"])
-    heard = Heard([deps.interview.prompt])
-    for turn in turns:
-        if turn.seq < row.seq and turn.speaker == "interviewer":
-            heard.add(turn.text)
+    heard = heard_before(deps, deps.store.turns(state["interview"]), row.seq)
     clarifying = state["phase"] == "clarify"
     notes = note_answer(
         row.text, row.seq, heard, deps.playbook, clarifying=clarifying, near=deps.voice is not None
@@ -100,15 +97,11 @@ def _noted_answer(state: State, deps: Deps, row: TurnRecord) -> Update:
 
 def route(state: State, runtime: NodeRuntime) -> Update:
     """Decide the next move; pure policy over what was noted."""
-    decision = decide(view_of(state, runtime.context))
-    return {
-        "decision": {
-            "go": decision.go,
-            "why": decision.why,
-            "target": decision.target or "",
-            "stage": decision.stage or "",
-        }
-    }
+    deps = runtime.context
+    view = view_of(state, deps)
+    # Others than the first are a model's to choose from.
+    first, *others = options(view) if deps.voice is not None else (decide(view),)
+    return {"decision": kept_decision(first) | {"others": [kept_decision(d) for d in others]}}
 
 
 Next = Literal["ask", "probe", "hint", "challenge", "move_on", "twist", "wrap_up"]
@@ -129,16 +122,11 @@ def grade(state: State, runtime: NodeRuntime) -> Update:
     """Grade once; a grade that is already kept stays the grade of this interview."""
     deps = runtime.context
     kept = deps.store.grades(state["interview"])
-    if not kept or (kept[-1].engine != "offline" and not scored(kept[-1])):
+    if not kept or (kept[-1].engine != OFFLINE and not kept[-1].scored):
         with contextlib.suppress(ConflictError):
             for record in deps.grade(deps.interview):
                 deps.store.add_grade(record)
     return {"phase": "over"}
-
-
-def scored(grade: GradeRecord) -> bool:
-    """Whether any dimension of the grade has a score."""
-    return any(s["status"] == "graded" for s in grade.document["scores"].values())
 
 
 def report(state: State, runtime: NodeRuntime) -> Update:
@@ -373,7 +361,34 @@ def span_text(state: State, deps: Deps, place: Place) -> str:
     return row.text[place[1] : place[2]] if row is not None else ""
 
 
+def kept_decision(decision: Decision) -> dict[str, Any]:
+    """A decision as the state keeps it."""
+    return {
+        "go": decision.go,
+        "why": decision.why,
+        "target": decision.target or "",
+        "stage": decision.stage or "",
+    }
+
+
 def decision_of(state: State) -> Decision:
     """The decision as a value again."""
-    kept = state["decision"]
+    return _decision(state["decision"])
+
+
+def decisions_of(state: State) -> tuple[Decision, ...]:
+    """The decision, and what else policy allows in its place."""
+    return (decision_of(state), *(_decision(kept) for kept in state["decision"]["others"]))
+
+
+def _decision(kept: dict[str, Any]) -> Decision:
     return Decision(kept["go"], kept["why"], kept["target"] or None, kept["stage"] or None)
+
+
+def heard_before(deps: Deps, rows: Iterable[TurnRecord], seq: int) -> Heard:
+    """What the interviewer had said before the row ``seq``, the problem included."""
+    heard = Heard([deps.interview.prompt])
+    for row in rows:
+        if row.seq < seq and row.speaker == "interviewer":
+            heard.add(row.text)
+    return heard

@@ -130,6 +130,20 @@ class GradeRecord(Value):
     memory: tuple[Remembered, ...] = ()
     calls: dict[Dimension, CallRecord] = Field(default_factory=dict)
 
+    @property
+    def scored(self) -> bool:
+        """Whether any dimension has a score."""
+        return "graded" in self._statuses
+
+    @property
+    def whole(self) -> bool:
+        """Whether nothing is left that could be graded again."""
+        return "unscored" not in self._statuses
+
+    @property
+    def _statuses(self) -> frozenset[str]:
+        return frozenset(s["status"] for s in self.document["scores"].values())
+
 
 Rating = Annotated[float, Field(ge=0, le=4)]
 

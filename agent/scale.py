@@ -40,6 +40,8 @@ Speaker = Literal["interviewer", "candidate"]
 DIMENSIONS: Final[tuple[Dimension, ...]] = get_args(Dimension)
 STAGES: Final[tuple[Stage, ...]] = get_args(Stage)
 TECHNICAL: Final[tuple[Stage, ...]] = tuple(s for s in STAGES if s != "wrap_up")
+OFFLINE: Final[Engine] = "offline"
+OPENAI: Final[Engine] = "openai"
 LEVELS: Final[tuple[Level, ...]] = get_args(Level)
 STYLES: Final[tuple[Style, ...]] = get_args(Style)
 ROLE_NAMES: Final[tuple[Role, ...]] = get_args(Role)

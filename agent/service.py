@@ -20,8 +20,8 @@ from agent.content import load_rubric
 from agent.deps import Deps, Spending, spending
 from agent.emphasis import JobFit, read_job, weights_of
 from agent.errors import ConflictError, EngineError, InputError, NotFoundError, StoreError
-from agent.graded import graded, whole
-from agent.grading import ENGINE, rubric_version
+from agent.graded import graded
+from agent.grading import rubric_version
 from agent.grounding import Grounding, NoGrounding
 from agent.levels import HINT_COST
 from agent.memory import LOOK_BACK, still_open
@@ -37,7 +37,7 @@ from agent.records import (
     TurnRecord,
 )
 from agent.rows import imported, transcript_of
-from agent.scale import Engine, Level, Role, Stage, Style
+from agent.scale import OFFLINE, OPENAI, Engine, Level, Role, Stage, Style
 from agent.settings import OWNER
 from agent.state import restore
 from agent.store import Store
@@ -48,7 +48,6 @@ if TYPE_CHECKING:
     from agent.llm.engine import ModelEngine
 
 PROMPT_CHARS: Final = 8_000
-OPENAI: Final = "openai"
 FORESEEN: Final = 16
 
 
@@ -91,7 +90,7 @@ class Setup:
     seed: int | None = None
     role: Role | None = None
     job: str | None = None
-    engine: Engine = "offline"
+    engine: Engine = OFFLINE
 
 
 @dataclass(frozen=True)
@@ -244,8 +243,10 @@ class Interviews:
     def _foresee(self, deps: Deps) -> None:
         """While the candidate thinks, find what a model's turn needs, so that it waits for nothing
         but the model."""
+        if deps.voice is None:
+            return
         record = self.store.interview(deps.interview.id)
-        if deps.voice is None or record.status != "open":
+        if record.status != "open":
             return
         kept = next((t.snapshot for t in reversed(self.store.turns(record.id)) if t.snapshot), {})
         done = {*kept.get("met", ()), *kept.get("asked", ())}
@@ -272,7 +273,7 @@ class Interviews:
             total_seconds=record.minutes * 60,
             stage_seconds=seconds_by_stage(turns),
             hint_cost=self._hint_cost(record, turns, kept),
-            spending=spending(turns, self._limit(record)),
+            spending=spending((t.call for t in turns), self._limit(record)),
         )
 
     def switch(self, interview: str, engine: Engine) -> InterviewRecord:
@@ -324,7 +325,8 @@ class Interviews:
         """
         record = self.store.interview(interview)
         kept = self.store.grades(interview)
-        if kept and not again and (engine is None or whole(kept[-1], engine)):
+        stands = bool(kept) and kept[-1].engine == engine and kept[-1].whole
+        if kept and not again and (engine is None or stands):
             return kept[-1]
         if engine == OPENAI:
             self.model()
@@ -406,7 +408,7 @@ class Interviews:
             now=self.now,
             grade=lambda r: self._graded(r, self.store.grades(r.id), r.engine),
         )
-        if record.engine == ENGINE:
+        if record.engine == OFFLINE:
             return deps
         try:
             model = self.model()

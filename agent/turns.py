@@ -10,13 +10,10 @@ from agent.deps import NodeRuntime, Update
 from agent.errors import ConflictError
 from agent.llm.types import CallRecord
 from agent.records import Move, Source, TurnRecord
-from agent.scale import Stage
+from agent.scale import OFFLINE, OPENAI, Stage
 from agent.state import State, snapshot
 from agent.types import Criterion
 from agent.wording import Wording
-
-OFFLINE = "offline"
-MODEL = "openai"
 
 
 def speak(
@@ -37,7 +34,6 @@ def speak(
     if keep_target:
         new_target = state["target"]
     said = _said(state, wording, source)
-    source = said.sources[0] if said.sources else None
     update: Update = {
         "seq": state["seq"] + 1,
         "turns": state["turns"] + 1,
@@ -93,8 +89,8 @@ def _said(state: State, wording: Wording, source: Source | None) -> _Said:
         return _Said(line, behind, OFFLINE, fault, call)
     cited = tuple(Source.model_validate(s) for s in spoken["passages"])
     if not fault or "?" in words:
-        return _Said(shown.strip(), cited, MODEL, fault, call)
-    return _Said(f"{shown.rstrip()} {wording.text}", cited or behind, MODEL, fault, call)
+        return _Said(shown.strip(), cited, OPENAI, fault, call)
+    return _Said(f"{shown.rstrip()} {wording.text}", cited or behind, OPENAI, fault, call)
 
 
 def _spoken_stage(state: State, criterion: Criterion | None) -> Stage | None:

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Final
 from agent.casebook import packaged
 from agent.content import load_rubric
 from agent.errors import SparError
+from agent.scale import OPENAI
 from agent.settings import Settings, load_settings
-from app.engines import OPENAI, default_engine, engine_reason
+from app.engines import default_engine, engine_reason
 from app.services import Services, open_services
 from knowledge.errors import KnowledgeError
 

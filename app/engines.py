@@ -7,15 +7,12 @@ import threading
 from typing import TYPE_CHECKING, Final
 
 from agent.errors import EngineError, SparError
-from agent.scale import Engine
+from agent.scale import OFFLINE, OPENAI, Engine
 from agent.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from agent.deps import Spending
     from agent.llm.engine import ModelEngine
-
-OFFLINE: Final[Engine] = "offline"
-OPENAI: Final[Engine] = "openai"
 
 
 def missing(settings: Settings) -> str | None:

@@ -16,10 +16,10 @@ from agent.grade import Grade
 from agent.grading import grade_transcript
 from agent.playbook import Playbook, playbook_for
 from agent.records import GradeRecord
-from agent.scale import DIMENSIONS, Dimension, Engine, Level
+from agent.scale import DIMENSIONS, OFFLINE, Dimension, Engine, Level
 from agent.settings import Settings, load_settings
 from agent.transcript import Transcript, Turn, read_transcript
-from app.engines import OFFLINE, ModelSource, check_engine
+from app.engines import ModelSource, check_engine
 from app.export.parts import score_words
 from app.services import Services, case_book, open_services
 from knowledge.encoder import MiniLMEncoder

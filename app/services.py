@@ -19,12 +19,12 @@ from agent.errors import StoreError
 from agent.grounding import LibraryGrounding
 from agent.playbook import Playbook, playbook_for
 from agent.report import Report, SourceOf, build_report, packaged_sources
-from agent.scale import Stage
+from agent.scale import OPENAI, Stage
 from agent.service import Interviews
 from agent.settings import Settings, load_settings, quiet_tracing
 from agent.store import Store
 from agent.transcript import Transcript, read_transcript
-from app.engines import OPENAI, ModelSource, default_engine
+from app.engines import ModelSource, default_engine
 from knowledge.encoder import Encoder, MiniLMEncoder
 from knowledge.types import CorpusChoice, Hit
 

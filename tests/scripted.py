@@ -332,3 +332,11 @@ class ScriptedServer:
         self._thread.join()
         self._server.server_close()
         self._server.end()
+
+
+def no_reader_left() -> None:
+    """Fails where a thread of the client still reads a reply."""
+    reading = [t for t in threading.enumerate() if t.name == "spar-model"]
+    for thread in reading:
+        thread.join(5)
+    assert not any(t.is_alive() for t in reading)

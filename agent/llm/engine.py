@@ -25,7 +25,6 @@ from agent.scale import Dimension, Level
 from agent.settings import Settings
 from agent.transcript import Transcript
 
-OPENAI: Final = "openai"
 MANNERS_FILE: Final = "endpoints.json"
 PROBE: Final = Ask(
     messages=(

@@ -40,12 +40,11 @@ from agent.llm.prompts import load_prompt
 from agent.llm.regrading import Changed, Difference, Stamp, difference, kept_of, restored, weighed
 from agent.llm.types import CallRecord, Completes
 from agent.playbook import Playbook
-from agent.scale import DIMENSIONS, Dimension, Level
+from agent.scale import DIMENSIONS, OPENAI, Dimension, Level
 from agent.transcript import Transcript, hints_taken
 
 __all__ = ["Changed", "Difference", "ModelGraded", "difference", "grade_with_model"]
 
-ENGINE: Final = "openai"
 PROMPT: Final = "grade.1"
 NOTHING_SAID: Final = "You said nothing that could show it."
 NO_SUBSTANCE: Final = (
@@ -80,7 +79,7 @@ def grade_with_model(
     """
     prompt = load_prompt(PROMPT)
     rubric = rubric_version(playbook)
-    stamp = Stamp(transcript.id, ENGINE, model.model, rubric, f"{prompt.id}:{prompt.hash}")
+    stamp = Stamp(transcript.id, OPENAI, model.model, rubric, prompt.version)
     exhibit = Exhibit(transcript, seed)
     wanted: Sequence[Dimension] = DIMENSIONS if only is None else (only,)
     practised = practised_in(playbook) if only is None else frozenset({only})
@@ -93,7 +92,7 @@ def grade_with_model(
     level = level or transcript.level
     grade = Grade(
         id=transcript.id,
-        engine=ENGINE,
+        engine=OPENAI,
         model=model.model,
         rubric_version=rubric,
         prompt_version=stamp.prompt,

@@ -26,6 +26,11 @@ class Prompt:
     hash: str
     text: str
 
+    @property
+    def version(self) -> str:
+        """Id and hash in one, as a grade names them."""
+        return f"{self.id}:{self.hash}"
+
     def fill(self, **parts: str) -> str:
         """The text with every field filled; ContentError for a field without a value."""
         try:

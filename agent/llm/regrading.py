@@ -28,6 +28,12 @@ class Stamp:
     rubric: str
     prompt: str | None
 
+    @classmethod
+    def of(cls, document: Mapping[str, Any]) -> Stamp:
+        """The stamp of a grade document."""
+        keys = ("id", "engine", "model", "rubric_version", "prompt_version")
+        return cls(*(document[k] for k in keys))
+
 
 def kept_of(
     before: Mapping[str, Any] | None, stamp: Stamp, transcript: Transcript, playbook: Playbook
@@ -43,7 +49,7 @@ def kept_of(
         old = Grade.model_validate(dict(before))
     except ValidationError as error:
         raise InputError("The earlier grade cannot be read.") from error
-    if Stamp(old.id, old.engine, old.model, old.rubric_version, old.prompt_version) != stamp:
+    if Stamp.of(before) != stamp:
         return {}
     return {
         d: graded

@@ -37,6 +37,13 @@ _CONTEXT = re.compile(
 )
 
 
+def host_of(base_url: str | None) -> str:
+    """Host and port of an endpoint, for people: no user, no password, nothing to click."""
+    if not base_url:
+        return "OpenAI"
+    return urlsplit(base_url).netloc.rpartition("@")[2] or base_url
+
+
 class Endpoint(Value):
     """Where a model is: ``base_url`` None is OpenAI's own."""
 
@@ -47,7 +54,7 @@ class Endpoint(Value):
     @property
     def host(self) -> str:
         """The host and port, for messages."""
-        return urlsplit(self.base_url).netloc.rpartition("@")[2] if self.base_url else "OpenAI"
+        return host_of(self.base_url)
 
 
 class Patience(Value):

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
-
 import streamlit as st
 
 from agent.deps import Spending
 from agent.errors import SparError
 from agent.llm.types import Usage
-from agent.scale import Engine
+from agent.llm.wire import host_of
+from agent.scale import OFFLINE, OPENAI, Engine
 from agent.service import Standing
 from agent.settings import Settings
-from app.engines import OFFLINE, OPENAI, missing
+from app.engines import missing
 from app.local_servers import Found, look
 from app.ui.frame import services, show_error
 from app.ui.text import plain
@@ -35,12 +34,6 @@ def engine_words(engine: str) -> str:
     return f"Interviewer: {model}" if model else "A model should interview, but none is set"
 
 
-def where(settings: Settings) -> str:
-    """The endpoint as it is named to a reader: host and port, never a key or a link."""
-    address = settings.openai_base_url
-    return urlsplit(address).netloc.rpartition("@")[2] or address if address else "OpenAI"
-
-
 def active_words(settings: Settings) -> str:
     """Which engine the first page starts, and where what is typed goes."""
     if missing(settings) is not None:
@@ -49,7 +42,7 @@ def active_words(settings: Settings) -> str:
     who = f"Interviewer and grader: {settings.model}"
     if grader != settings.model:
         who = f"Interviewer: {settings.model}, grader: {grader}"
-    return f"{who}. What you type is sent to {where(settings)}."
+    return f"{who}. What you type is sent to {host_of(settings.openai_base_url)}."
 
 
 def choice() -> Engine:
@@ -58,7 +51,7 @@ def choice() -> Engine:
     if missing(settings) is None:
         names: dict[Engine, str] = {
             OFFLINE: OFFLINE_WORDS,
-            OPENAI: f"{settings.model} at {where(settings)}",
+            OPENAI: f"{settings.model} at {host_of(settings.openai_base_url)}",
         }
         st.session_state.setdefault("engine", OPENAI)
         chosen = st.radio(
@@ -79,7 +72,7 @@ def choice() -> Engine:
 def _other() -> None:
     settings = services().engines.settings
     if missing(settings) is None:
-        st.write(plain(f"In use: {settings.model} at {where(settings)}."))
+        st.write(plain(f"In use: {settings.model} at {host_of(settings.openai_base_url)}."))
     st.write("A model server on this machine can interview and grade.")
     if st.button("Look on this machine", key="look"):
         with st.spinner("Looking ..."):
@@ -113,7 +106,7 @@ def side(standing: Standing) -> None:
         return
     st.subheader("Interviewer")
     if record.engine == OPENAI and configured:
-        st.caption(plain(f"{settings.model} at {where(settings)}."))
+        st.caption(plain(f"{settings.model} at {host_of(settings.openai_base_url)}."))
     else:
         st.caption(plain(f"{engine_words(record.engine)}."))
     if standing.spending is not None:

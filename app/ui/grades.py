@@ -6,17 +6,16 @@ from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
+from agent.deps import spending
 from agent.errors import SparError
-from agent.graded import whole
 from agent.grading import model_version, rubric_version
 from agent.llm.grader import PROMPT
 from agent.llm.prompts import load_prompt
-from agent.llm.regrading import Difference, difference
-from agent.llm.types import Usage
+from agent.llm.regrading import Difference, Stamp, difference
 from agent.playbook import Playbook
 from agent.records import GradeRecord
-from agent.scale import Engine, Verdict
-from app.engines import OFFLINE, OPENAI, missing
+from agent.scale import OFFLINE, OPENAI, Engine, Verdict
+from app.engines import missing
 from app.export.parts import score_words
 from app.ui.engine import used_words
 from app.ui.frame import services, show_error
@@ -54,7 +53,7 @@ def worth_showing(kept: Sequence[GradeRecord]) -> list[GradeRecord]:
     """Every grade that says something of its own: where two say the same the later one, and none
     in which nothing was graded, as long as there is another."""
     last = [g for i, g in enumerate(kept) if all(g.document != k.document for k in kept[i + 1 :])]
-    return [g for g in last if _graded(g)] or last[-1:]
+    return [g for g in last if g.scored] or last[-1:]
 
 
 def failure_words(kept: Sequence[GradeRecord]) -> str:
@@ -62,14 +61,10 @@ def failure_words(kept: Sequence[GradeRecord]) -> str:
     if len(kept) < 2 or kept[-1].engine != OFFLINE or kept[-2].engine != OPENAI:
         return ""
     failed = kept[-2]
-    if _graded(failed):
+    if failed.scored:
         return ""
     reasons = [s["reason"] for s in failed.document["scores"].values() if s["status"] == "unscored"]
     return f"{reasons[0]} This is the offline engine's grade." if reasons else ""
-
-
-def _graded(grade: GradeRecord) -> bool:
-    return any(s["status"] == "graded" for s in grade.document["scores"].values())
 
 
 def _by(grade: GradeRecord) -> str:
@@ -108,8 +103,7 @@ def others(interview: str, shown: GradeRecord) -> None:
         if len(grades) > 1:
             pair = grades[place - 1 : place + 1] if place else grades[:2]
             _compare(pair[0], pair[1], services().interviews.playbook(interview))
-        if shown.calls:
-            _cost(shown)
+        _cost(shown)
         _again(interview, shown, offers)
 
 
@@ -167,11 +161,9 @@ def _listed(subjects: Sequence[str]) -> str:
 
 
 def _cost(grade: GradeRecord) -> None:
-    usage = sum((c.usage for c in grade.calls.values()), Usage())
-    costs = [c.cost for c in grade.calls.values()]
-    known = [c for c in costs if c is not None]
-    cost = sum(known) if len(known) == len(costs) else None
-    st.caption(plain(f"The grade by {_named(grade)} took {used_words(usage, cost)}."))
+    if (took := spending(grade.calls.values())) is not None:
+        words = used_words(took.usage, took.cost)
+        st.caption(plain(f"The grade by {_named(grade)} took {words}."))
 
 
 def _offers(interview: str, kept: Sequence[GradeRecord]) -> dict[Engine, str]:
@@ -180,40 +172,35 @@ def _offers(interview: str, kept: Sequence[GradeRecord]) -> dict[Engine, str]:
     version = rubric_version(services().interviews.playbook(interview))
     model = settings.grader_model or settings.model
     offers: dict[Engine, str] = {}
-    if not _stands(kept[-1], _stamp(OFFLINE, None, version)):
-        earlier = any(_stands(g, _stamp(OFFLINE, None, version)) for g in kept)
+    offline = _stamp(interview, OFFLINE, None, version)
+    if not _stands(kept[-1], offline):
+        earlier = any(_stands(g, offline) for g in kept)
         offers[OFFLINE] = "Go back to the offline grade" if earlier else "Grade offline"
     if missing(settings) is None and model is not None:
-        stamp = _stamp(OPENAI, model, version)
+        stamp = _stamp(interview, OPENAI, model, version)
         before = next((g for g in reversed(kept) if g.engine == OPENAI), None)
-        if before is None or not _made(before, stamp) or not _graded(before):
+        if before is None or not _made(before, stamp) or not before.scored:
             offers[OPENAI] = f"Grade with {model}"
-        elif not whole(before, OPENAI):
+        elif not before.whole:
             offers[OPENAI] = f"Grade the rest with {model}"
         elif before is not kept[-1]:
             offers[OPENAI] = f"Go back to {model}'s grade"
     return offers
 
 
-Stamp = tuple[Engine, str | None, str, str | None]
-
-
-def _stamp(engine: Engine, model: str | None, version: str) -> Stamp:
+def _stamp(interview: str, engine: Engine, model: str | None, version: str) -> Stamp:
     """What a grade made today would carry."""
     if engine == OFFLINE:
-        return engine, model_version(), version, None
-    prompt = load_prompt(PROMPT)
-    return engine, model, version, f"{prompt.id}:{prompt.hash}"
+        return Stamp(interview, engine, model_version(), version, None)
+    return Stamp(interview, engine, model, version, load_prompt(PROMPT).version)
 
 
 def _made(grade: GradeRecord, stamp: Stamp) -> bool:
-    known = grade.document
-    made = (known.get("model"), known.get("rubric_version"), known.get("prompt_version"))
-    return (grade.engine, *made) == stamp
+    return Stamp.of(grade.document) == stamp
 
 
 def _stands(grade: GradeRecord, stamp: Stamp) -> bool:
-    return _made(grade, stamp) and whole(grade, stamp[0])
+    return _made(grade, stamp) and grade.whole
 
 
 def _again(interview: str, shown: GradeRecord, offers: Mapping[Engine, str]) -> None:

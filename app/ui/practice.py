@@ -9,9 +9,9 @@ import streamlit as st
 from agent.errors import SparError
 from agent.levels import HINT_COST
 from agent.records import TurnRecord
-from agent.scale import TECHNICAL
+from agent.scale import OFFLINE, TECHNICAL
 from agent.service import Standing
-from app.engines import OFFLINE, spending_words
+from app.engines import spending_words
 from app.times import clock
 from app.ui import answering, drafting, engine
 from app.ui.engine import engine_words

@@ -6,7 +6,7 @@ import streamlit as st
 
 from agent.content import load_rubric
 from agent.report import Report
-from agent.scale import LEVELS
+from agent.scale import LEVELS, OFFLINE
 from app.export.parts import (
     change_words,
     changes_lead,
@@ -177,7 +177,7 @@ def _time(report: Report) -> None:
 def _foot(report: Report, interview: str | None) -> None:
     for remark in report.remarks:
         st.caption(plain(remark))
-    by_model = report.engine != "offline" and report.model
+    by_model = report.engine != OFFLINE and report.model
     grader = report.model if by_model else f"{report.engine} engine, {report.model}"
     st.divider()
     st.caption(plain(f"{report.limits} Grader: {grader}, rubric {report.rubric_version}."))

@@ -25,7 +25,7 @@ from agent.llm.manners import MannersBook, adapted, first_manners
 from agent.llm.types import RUNGS, Ask, Message, ModelError, Partial, Rung, Usage
 from agent.llm.wire import Endpoint, Patience, client_of
 from agent.settings import Settings
-from tests.scripted import ScriptedServer
+from tests.scripted import ScriptedServer, no_reader_left
 from tests.scripted_faults import (
     Brain,
     ClosesEarly,
@@ -98,10 +98,7 @@ def _leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
     yield
-    reading = [t for t in threading.enumerate() if t.name == "spar-model"]
-    for thread in reading:
-        thread.join(5)
-    assert not any(t.is_alive() for t in reading)
+    no_reader_left()
 
 
 class Waits:

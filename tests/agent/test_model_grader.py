@@ -14,7 +14,7 @@ from agent.errors import InputError
 from agent.grade import Grade
 from agent.grading import grade_transcript, rubric_version
 from agent.llm.fencing import Exhibit
-from agent.llm.grader import ENGINE, NO_SUBSTANCE, difference, grade_with_model
+from agent.llm.grader import NO_SUBSTANCE, difference, grade_with_model
 from agent.llm.marking import DIFFER, MAX_AGAIN, NO_VERDICT, NOT_SURE, NOT_THERE, schema
 from agent.llm.prompts import load_prompt
 from agent.llm.quoting import Locator
@@ -136,7 +136,7 @@ def test_the_document_has_the_contracts_shape_and_names_its_makers(playbook):
             list(c) == list(offline["scores"]["data"]["criteria"][0]) for c in scored["criteria"]
         )
     prompt = load_prompt("grade.1")
-    assert (document["engine"], document["model"]) == (ENGINE, "scripted-1")
+    assert (document["engine"], document["model"]) == ("openai", "scripted-1")
     assert document["prompt_version"] == f"grade.1:{prompt.hash}"
     assert document["rubric_version"] == offline["rubric_version"]
     assert Grade.model_validate(json.loads(json.dumps(document))) == found.grade

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -27,7 +26,7 @@ from agent.llm.wire import Endpoint, Patience
 from agent.records import InterviewRecord, Source, TurnRecord
 from agent.tokens import count_tokens
 from tests.brains import lines_of
-from tests.scripted import ScriptedServer
+from tests.scripted import ScriptedServer, no_reader_left
 from tests.scripted_faults import (
     Brain,
     ClosesEarly,
@@ -104,10 +103,7 @@ ROW = TurnRecord(interview="iv1", seq=1, speaker="candidate", act="answer", text
 def _leaves_no_thread() -> Iterator[None]:
     """Whatever a turn came to, nobody goes on reading it."""
     yield
-    reading = [t for t in threading.enumerate() if t.name == "spar-model"]
-    for thread in reading:
-        thread.join(5)
-    assert not any(t.is_alive() for t in reading)
+    no_reader_left()
 
 
 class Said:

@@ -15,11 +15,11 @@ from app.services import Services
 from app.times import clock
 from app.ui.past import compared
 from app.ui.text import cut, marked, plain, sentence, source_link, verdict
+from tests.app.driving import answer, clean, click, current, page
 
 pytestmark = pytest.mark.usefixtures("one_data_directory")
 
 ROOT = Path(__file__).parents[2]
-MAIN = ROOT / "app" / "main.py"
 CANDIDATES = ROOT / "tests" / "agent" / "data" / "candidates"
 PRACTICE, REVIEW, PAST, SEARCH = (
     f"screens/{p}.py" for p in ("practice", "review", "past", "search")
@@ -30,39 +30,10 @@ LABELS = (
 )
 
 
-def page(path: str | None = None, **query: str) -> AppTest:
-    at = AppTest.from_file(str(MAIN), default_timeout=60).run()
-    if path is not None:
-        at.switch_page(path)
-        for name, value in query.items():
-            at.query_params[name] = value
-        at.run()
-    return clean(at)
-
-
-def clean(at: AppTest) -> AppTest:
-    assert not at.exception, [e.value for e in at.exception]
-    return at
-
-
 def texts(at: AppTest) -> str:
     """All that is on the page, HTML as it is sent."""
     parts = [e.value for kind in (at.title, at.caption, at.markdown, at.error) for e in kind]
     return "\n".join([*parts, *(str(e.proto.body) for e in at.get("html"))])
-
-
-def click(at: AppTest, key: str) -> AppTest:
-    return clean(at.button(key=key).click().run())
-
-
-def current(at: AppTest) -> str:
-    """The interview in the address; the harness gives it as set or as a list."""
-    value = at.query_params["interview"]
-    return value if isinstance(value, str) else value[0]
-
-
-def answer(at: AppTest, text: str) -> AppTest:
-    return clean(at.chat_input[0].set_value(text).run())
 
 
 def labels(at: AppTest) -> list[str]:

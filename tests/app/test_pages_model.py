@@ -18,13 +18,14 @@ from agent.service import Setup
 from app.local_servers import look
 from app.services import Services, open_services
 from app.ui.text import plain
+from tests.app import driving
+from tests.app.driving import current
 from tests.brains import Interviewer, is_turn, task_of
 from tests.scripted import ScriptedServer
 from tests.scripted_faults import Brain, Fault, Request, Says, wrong_key
 
 pytestmark = pytest.mark.usefixtures("one_data_directory", "with_a_model")
 
-MAIN = Path(__file__).parents[2] / "app" / "main.py"
 PRACTICE, REVIEW = "screens/practice.py", "screens/review.py"
 MODEL = "scripted-model"
 LIMIT = 0.5
@@ -126,33 +127,22 @@ def without_a_model(patch: pytest.MonkeyPatch) -> None:
     patch.delenv("OPENAI_BASE_URL")
 
 
-def page(path: str | None = None, **query: str) -> AppTest:
-    at = AppTest.from_file(str(MAIN), default_timeout=60).run()
-    if path is not None:
-        at.switch_page(path)
-        for name, value in query.items():
-            at.query_params[name] = value
-        at.run()
-    return clean(at)
-
-
 def clean(at: AppTest) -> AppTest:
-    assert not at.exception, [e.value for e in at.exception]
+    """Nothing was raised, and no error is shown."""
     assert not at.error, [e.value for e in at.error]
-    return at
+    return driving.clean(at)
+
+
+def page(path: str | None = None, **query: str) -> AppTest:
+    return clean(driving.page(path, **query))
 
 
 def click(at: AppTest, key: str) -> AppTest:
-    return clean(at.button(key=key).click().run())
+    return clean(driving.click(at, key))
 
 
 def answer(at: AppTest, text: str) -> AppTest:
-    return clean(at.chat_input[0].set_value(text).run())
-
-
-def current(at: AppTest) -> str:
-    value = at.query_params["interview"]
-    return value if isinstance(value, str) else value[0]
+    return clean(driving.answer(at, text))
 
 
 def captions(at: AppTest) -> list[str]:

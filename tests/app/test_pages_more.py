@@ -14,30 +14,17 @@ from agent.scale import TECHNICAL
 from app.services import Services
 from knowledge.corpus import load_entries
 from knowledge.ingest import ingest
+from tests.app.driving import clean, page
 from tests.documents import PRUNING, episode
 
 pytestmark = pytest.mark.usefixtures("one_data_directory")
 
-MAIN = Path(__file__).parents[2] / "app" / "main.py"
 READING = "screens/reading.py"
 OWN_PROMPT = "own-prompt"
 JOB = (
     "Data scientist for a grocery chain: forecast the demand of every store for tomorrow's order, "
     "weigh waste against empty shelves, define success metrics and plan A/B tests between stores."
 )
-
-
-def page(path: str | None = None) -> AppTest:
-    at = AppTest.from_file(str(MAIN), default_timeout=60).run()
-    if path is not None:
-        at.switch_page(path)
-        at.run()
-    return clean(at)
-
-
-def clean(at: AppTest) -> AppTest:
-    assert not at.exception, [e.value for e in at.exception]
-    return at
 
 
 def texts(at: AppTest) -> str:
